@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use allocation_counter::{AllocationInfo, measure};
 use harness::{config, gzip};
 use headwater::config::Config;
+use headwater::delivery::aggregate::{self, Aggregation, BILLED_UNIT};
 use headwater::ingest::by_stream;
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::model::outcome::Outcome;
@@ -173,5 +174,46 @@ fn a_user_agent_is_cut_by_bytes() {
         let delivered = harness::deliver(&mut batch, harness::all_accepted).unwrap();
         let columns = harness::columns(&delivered[0].record);
         assert_eq!(columns["user_agent"].as_str().unwrap().len(), bytes);
+    }
+}
+
+/// Firehose bills whole units, and each aggregated record may leave one of its ten nearly empty.
+#[test]
+fn no_request_is_billed_more_than_its_records() {
+    let partitions: Vec<Value> = (0..500)
+        .map(|index| json!({"name": "page_view", "metadata": {"tag": format!("t{index}")}}))
+        .collect();
+    let order = |index: usize| {
+        let props = json!({"total": 1, "currency": "EUR", "order_id": format!("o{index}")});
+        json!({"name": "order_placed", "props": props, "metadata": {"tag": format!("t{index}")}})
+    };
+    let orders: Vec<Value> = (0..500).map(order).collect();
+    for body in [partitions, orders] {
+        let config = config(json!({
+            "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
+            "routes": [{"to": "firehose:events"}],
+        }));
+        let text = Value::Array(body).to_string();
+        let body = RequestBody {
+            content_type: Some("application/json"),
+            content_encoding: None,
+            bytes: text.as_bytes(),
+        };
+        let mut batch = harness::post_body(&config, &harness::context(), &body).unwrap();
+        for (batch, _) in by_stream(batch.take_records()) {
+            let lines = || batch.records.iter().map(|record| record.bytes().len());
+            let bytes: usize = lines().sum();
+            let groups = aggregate::groups(lines(), Aggregation::default());
+            let of_group = |group: &Vec<usize>| -> usize {
+                let bytes = group.iter().map(|index| batch.records[*index].bytes().len());
+                bytes.sum::<usize>().next_multiple_of(BILLED_UNIT)
+            };
+            let billed: usize = groups.iter().map(of_group).sum();
+            assert!(
+                billed <= bytes + bytes / 9 + BILLED_UNIT,
+                "{}: {billed} of {bytes}",
+                batch.stream
+            );
+        }
     }
 }

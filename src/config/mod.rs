@@ -10,7 +10,9 @@ pub mod columns;
 pub mod custom_paths;
 pub mod delivery_mode;
 pub mod headwater;
+mod key_lists;
 pub mod log_sampling;
+pub mod operator_keys;
 pub mod origins;
 pub mod privacy;
 pub mod protocols;
@@ -43,6 +45,7 @@ pub use aws::Aws;
 pub use custom_paths::CustomPaths;
 pub use delivery_mode::DeliveryMode;
 use headwater::HeadwaterConfig;
+use operator_keys::{OperatorKeys, OperatorRole, OperatorSecrets};
 pub use origins::Origins;
 use server_keys::ServerKeys;
 
@@ -70,10 +73,9 @@ pub struct Config {
     pub server_keys: ServerKeys,
     /// The key of the hashes.
     pub secret: Option<Secret>,
-    /// Allows replays, and access to quarantined records and to the details of `/readyz`.
-    pub operator_key: Option<Secret>,
-    /// Allows the use of the inspector. Without it there is no inspector.
-    pub inspect_token: Option<Secret>,
+    pub operator_keys: OperatorKeys,
+    /// Whether there is an inspector: its object is bound, and a key allows its use.
+    pub has_inspector: bool,
     /// Whether requests deliver their own records or shards do.
     pub mode: DeliveryMode,
     pub log: LogSampling,
@@ -100,6 +102,7 @@ pub struct RawConfig {
     pub secret_access_key: Option<String>,
     pub secret: Option<String>,
     pub operator_key: Option<String>,
+    pub operator_keys: Option<String>,
     pub inspect_token: Option<String>,
     pub server_keys: Option<String>,
     pub session_token: Option<String>,
@@ -155,17 +158,20 @@ impl Config {
     pub fn read(settings: RawConfig) -> Result<Self, ConfigErrors> {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
         let aws = Aws::parse(&settings, &mut errors);
-        let mut secret = |name, text, instead| secret(name, text, instead, &mut warnings);
-        let operator_key = secret(
-            "HEADWATER_OPERATOR_KEY",
-            settings.operator_key,
-            "no failed event can be replayed, no quarantined record exported, and /readyz shows no details",
-        );
-        let inspect_token =
-            secret("HEADWATER_INSPECT_TOKEN", settings.inspect_token, "there is no inspector");
+        let operator_secrets = OperatorSecrets {
+            key: settings.operator_key,
+            keys: settings.operator_keys,
+            inspect_token: settings.inspect_token,
+        };
+        let operator_keys = operator_keys::operator_keys(operator_secrets, &mut warnings);
         // A setting that needs a hash is an error without it: nothing is collected unhashed
         // instead.
-        let secret = secret("HEADWATER_HASH_SECRET", settings.secret, "nothing is hashed with it");
+        let secret = secret(
+            "HEADWATER_HASH_SECRET",
+            settings.secret,
+            "nothing is hashed with it",
+            &mut warnings,
+        );
         warnings.extend(settings.old_secrets.iter().filter_map(|old| {
             let new = renamed_words::secret(old)?;
             let problem = format!("is called {new} now; set it under that name, and delete {old}");
@@ -180,8 +186,9 @@ impl Config {
         }
         let tenants = rules.as_ref().map(|rules| &rules.tenants);
         let server_keys = server_keys::server_keys(settings.server_keys, tenants, &mut warnings);
-        let has_inspector = settings.inspector == Binding::Present;
-        if inspect_token.is_some() && !has_inspector {
+        let is_bound = settings.inspector == Binding::Present;
+        let has_key = operator_keys.has(OperatorRole::Inspect);
+        if has_key && !is_bound {
             let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector";
             warnings.push(ConfigError::new("INSPECTOR", problem));
         }
@@ -205,8 +212,8 @@ impl Config {
                 server_keys,
                 mode: rules.mode,
                 secret,
-                operator_key,
-                inspect_token: inspect_token.filter(|_| has_inspector),
+                operator_keys,
+                has_inspector: has_key && is_bound,
                 log: rules.log,
                 routes: rules.routes,
                 renamed_streams: rules.renamed_streams,

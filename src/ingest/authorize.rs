@@ -6,6 +6,7 @@
 use super::error::IngestError;
 use crate::base::secret::Secret;
 use crate::base::text::truncate_for_display;
+use crate::config::operator_keys::OperatorRole;
 use crate::config::tenant::Tenant;
 use crate::config::{Config, Origins};
 use crate::model::replay::{ReplayHeader, ReplaySource};
@@ -68,8 +69,10 @@ pub fn authorize<'a, 'c: 'a>(
         None => CorsScope::any(context),
     };
     let request = || {
-        let operator_key = config.operator_key.as_ref();
-        let replay = replay.map(|header| ReplaySource::parse(header, operator_key)).transpose()?;
+        let is_allowed = |key: &str| config.operator_keys.find(OperatorRole::Replay, Some(key));
+        let replay =
+            replay.map(|header| ReplaySource::parse(header, |key| is_allowed(key).is_some()));
+        let replay = replay.transpose()?;
         let unknown_key = || IngestError::UnknownKey(shown(context));
         let tenant = tenant.ok_or_else(unknown_key)?;
         let origin = context.origin.as_deref();

@@ -63,7 +63,7 @@ impl<'a> IngestBatch<'a> {
             pending_bytes: 0,
             in_delivery: 0,
             bytes: 0,
-            trace: request.config.inspect_token.as_ref().map(|_| RequestTrace::default()),
+            trace: request.config.has_inspector.then(RequestTrace::default),
             undecodable: None,
         }
     }

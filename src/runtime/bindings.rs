@@ -98,6 +98,7 @@ fn settings(env: &Env) -> RawConfig {
         headwater: json(&get("HEADWATER")),
         secret: text("HEADWATER_HASH_SECRET"),
         operator_key: text("HEADWATER_OPERATOR_KEY"),
+        operator_keys: text("HEADWATER_OPERATOR_KEYS"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
         server_keys: text("HEADWATER_SERVER_KEYS"),
         region: text("AWS_REGION"),

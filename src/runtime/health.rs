@@ -9,6 +9,7 @@ use worker::Env;
 
 use super::bindings::{get, now_ms, text};
 use super::log::{self, Component};
+use super::operator::allows;
 use super::request::RequestHead;
 use super::respond::Reply;
 use super::shard_client::ShardMethod;
@@ -16,6 +17,7 @@ use super::{bindings, respond, shard_client, stream_health, tasks};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::truncate_for_display;
 use crate::config::Config;
+use crate::config::operator_keys::OperatorRole;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
 use crate::ops::health::format::Timestamp;
@@ -91,11 +93,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
             return respond::json(readiness.status(), &readiness);
         }
     };
-    let is_operator = match (&config.operator_key, &head.bearer) {
-        (Some(key), Some(sent)) => key.is(sent),
-        _ => false,
-    };
-    if is_operator {
+    if allows(OperatorRole::Status, head, &config) {
         let tenant = form_urlencoded::parse(head.query.as_bytes())
             .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
         if let Some(unknown) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
@@ -236,6 +234,7 @@ fn worker_info(env: &Env) -> WorkerInfo {
             aws_session_token: is_set("AWS_SESSION_TOKEN"),
             headwater_hash_secret: is_set("HEADWATER_HASH_SECRET"),
             headwater_operator_key: is_set("HEADWATER_OPERATOR_KEY"),
+            headwater_operator_keys: is_set("HEADWATER_OPERATOR_KEYS"),
             headwater_inspect_token: is_set("HEADWATER_INSPECT_TOKEN"),
         },
     }

@@ -9,9 +9,10 @@ use super::gather::UnderWay;
 use super::request::{IncomingRequest, Method};
 use super::respond::{self, Reply};
 use super::tee::Tee;
-use super::{bindings, deliver, inspector_object, io, metrics};
+use super::{bindings, deliver, inspector_object, io, metrics, operator};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
+use crate::config::operator_keys::OperatorRole;
 use crate::config::tenant::Tenant;
 use crate::ingest;
 use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_anonymous};
@@ -53,6 +54,9 @@ pub async fn post(request: &IncomingRequest) -> Reply {
             return respond::refused(&error.into(), CorsScope::any(context));
         }
     };
+    if head.replay_header.is_some() {
+        operator::allows(OperatorRole::Replay, head, &config);
+    }
     let Authorization { tenant, cors, request: authorized } =
         ingest::authorize(context, head.replay_header.as_ref(), &config);
     let mut handler = IngestHandler::new(kind, request, &config, tenant);
@@ -301,7 +305,7 @@ impl<'a> IngestHandler<'a> {
         self.summary.total_ms = self.elapsed_ms();
         self.summary.deliver_ms = self.summary.total_ms.saturating_sub(self.summary.read_ms);
         metrics::request(&self.request.env, &self.summary, &self.config.log);
-        if self.config.inspect_token.is_some() {
+        if self.config.has_inspector {
             let report = self.inspector_report(batch, error);
             inspector_object::report(&self.request.env, report).await;
         }

@@ -11,12 +11,14 @@ use super::bindings::{now, now_ms, random};
 use super::error::ApiError;
 use super::io::{self, Caller};
 use super::log::{self, Component};
+use super::operator::allows;
 use super::request::{Method, RequestHead};
 use super::respond::{self, Reply};
 use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
 use super::{bindings, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::config::operator_keys::OperatorRole;
 use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
 use crate::ops::inspector::{Filter, InspectorReport, InspectorRows, Preface, Unreported};
@@ -81,7 +83,9 @@ pub async fn answer(
     env: &Env,
 ) -> Result<Reply, ApiError> {
     let config = bindings::config(env)?;
-    let token = config.inspect_token.as_ref().ok_or(ApiError::NotFound)?;
+    if !config.has_inspector {
+        return Err(ApiError::NotFound);
+    }
     match (route, head.method) {
         (InspectorRoute::Api(InspectorQuery::Reset), Method::Post) => {}
         (InspectorRoute::Api(InspectorQuery::Reset), _) => {
@@ -95,9 +99,7 @@ pub async fn answer(
         InspectorRoute::Page => file("", "text/html; charset=utf-8", env).await,
         InspectorRoute::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
         InspectorRoute::File(name) => file(name, "text/javascript", env).await,
-        InspectorRoute::Api(_)
-            if !head.bearer.as_deref().is_some_and(|bearer| token.is(bearer)) =>
-        {
+        InspectorRoute::Api(_) if !allows(OperatorRole::Inspect, head, &config) => {
             Err(ApiError::InspectorUnauthorized)
         }
         InspectorRoute::Api(api) => {

@@ -5,7 +5,10 @@
 use std::fmt::Display;
 
 use serde_json::{Value, json};
-use worker::{console_error, console_warn};
+use worker::{console_error, console_log, console_warn};
+
+use super::request::Method;
+use crate::config::operator_keys::OperatorRole;
 
 /// The component that a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,13 @@ pub fn error(part: Component, message: impl Display) {
 /// Logs a problem that costs no event.
 pub fn warning(part: Component, message: impl Display) {
     console_warn!("{}", line("warn", part, &message));
+}
+
+/// Logs that a request used an operator's key: `key` is its name, or `None` if the key was refused.
+pub fn audit(role: OperatorRole, method: Method, key: Option<&str>) {
+    let method = format!("{method:?}").to_uppercase();
+    let used = json!({ "level": "info", "part": "audit", "role": role.name(), "method": method, "key": key, "allowed": key.is_some() });
+    console_log!("{used}");
 }
 
 fn line(level: &str, part: Component, message: &dyn Display) -> Value {

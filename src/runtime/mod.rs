@@ -3,7 +3,7 @@
 //! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of
 //!   other collectors' SDKs. `respond` writes answers, `tee` copies requests, and `error` says why
 //!   one was rejected. `tracker` serves the snippet, `health` answers `/readyz`. `quarantine` and
-//!   `inspector_object` serve operators and developers.
+//!   `inspector_object` serve operators and developers, whose keys `operator` checks.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
@@ -32,6 +32,7 @@ pub mod inspector_object;
 pub mod io;
 pub mod log;
 pub mod metrics;
+pub mod operator;
 pub mod protocols;
 pub mod quarantine;
 pub mod request;

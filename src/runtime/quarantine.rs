@@ -7,10 +7,12 @@ use worker::Env;
 
 use super::error::ApiError;
 use super::log::{self, Component};
+use super::operator::allows;
 use super::request::{Method, RequestHead};
 use super::shard_client::ShardMethod;
 use super::{bindings, shard_client};
 use crate::config::Config;
+use crate::config::operator_keys::OperatorRole;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
 use crate::model::replay::ReplayError;
@@ -38,9 +40,8 @@ pub enum QuarantineAnswer {
 /// that no route names any more.
 pub async fn answer(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
-    match (&config.operator_key, &head.bearer) {
-        (Some(key), Some(borne)) if key.is(borne) => {}
-        _ => return Err(IngestError::Replay(ReplayError::NotAllowed).into()),
+    if !allows(OperatorRole::Quarantine, head, &config) {
+        return Err(IngestError::Replay(ReplayError::NotAllowed).into());
     }
     let stream = stream_of_query(&head.query)?;
     match (head.method, stream) {

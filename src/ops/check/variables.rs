@@ -10,13 +10,15 @@ use crate::config::{Binding, RawConfig, renamed_words};
 use crate::ops::bindings::is_near;
 
 /// The secrets, which must not be in wrangler.toml.
-pub const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 8] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "HEADWATER_HASH_SECRET",
     "HEADWATER_OPERATOR_KEY",
+    "HEADWATER_OPERATOR_KEYS",
     "HEADWATER_INSPECT_TOKEN",
+    "HEADWATER_SERVER_KEYS",
 ];
 
 pub const VARIABLES: [&str; 5] = [
@@ -76,6 +78,7 @@ pub fn settings(
         secret_access_key: stored("AWS_SECRET_ACCESS_KEY"),
         secret: stored("HEADWATER_HASH_SECRET"),
         operator_key: text("HEADWATER_OPERATOR_KEY"),
+        operator_keys: text("HEADWATER_OPERATOR_KEYS"),
         inspect_token: text("HEADWATER_INSPECT_TOKEN"),
         server_keys: text("HEADWATER_SERVER_KEYS"),
         session_token: text("AWS_SESSION_TOKEN"),

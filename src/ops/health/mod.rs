@@ -117,6 +117,8 @@ pub struct ConfiguredParts {
     pub headwater_hash_secret: bool,
     /// The operator's key.
     pub headwater_operator_key: bool,
+    /// The operator's keys by role.
+    pub headwater_operator_keys: bool,
     /// The token of the inspector, which is not for production.
     pub headwater_inspect_token: bool,
 }
@@ -259,9 +261,13 @@ impl Readiness {
             summary: self.anonymous.clone(),
             ready: self.ready,
             owner: self.owner,
-            details: match self.worker.configured.headwater_operator_key {
-                true => HOW_TO_READ_MORE,
-                false => HOW_TO_SET_THE_KEY,
+            details: match &self.worker.configured {
+                ConfiguredParts {
+                    headwater_operator_key: false,
+                    headwater_operator_keys: false,
+                    ..
+                } => HOW_TO_SET_THE_KEY,
+                _ => HOW_TO_READ_MORE,
             },
         }
     }

@@ -288,7 +288,7 @@ impl ShardObject {
         // A statistic must not turn known statuses into an error.
         answer.sending.spill_depth = self.with(|shard| shard.spill_depth()).unwrap_or_default();
         answer.overflowing = admitted.overflowing;
-        if config.inspect_token.is_some() {
+        if config.has_inspector {
             answer.sessions = admitted.sessions;
         }
         Ok(answer)

@@ -30,6 +30,7 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
         "AWS_SESSION_TOKEN": false,
         "HEADWATER_HASH_SECRET": true,
         "HEADWATER_OPERATOR_KEY": false,
+        "HEADWATER_OPERATOR_KEYS": false,
         "HEADWATER_INSPECT_TOKEN": false
       },
       "delivery": "sharded",

@@ -54,6 +54,7 @@ fn worker() -> WorkerInfo {
             aws_session_token: false,
             headwater_hash_secret: true,
             headwater_operator_key: false,
+            headwater_operator_keys: false,
             headwater_inspect_token: false,
         },
     }

@@ -1,0 +1,15 @@
+//! Checks an operator's key, and logs each use of one.
+
+use super::log;
+use super::request::RequestHead;
+use crate::config::Config;
+use crate::config::operator_keys::OperatorRole;
+
+/// Whether the request has a key with `role`. Writes an audit line if it has any key.
+pub fn allows(role: OperatorRole, head: &RequestHead, config: &Config) -> bool {
+    let key = config.operator_keys.find(role, head.bearer.as_deref());
+    if head.bearer.is_some() {
+        log::audit(role, head.method, key);
+    }
+    key.is_some()
+}
