@@ -11,7 +11,7 @@ use allocation_counter::{AllocationInfo, measure};
 use harness::{config, gzip};
 use headwater::config::Config;
 use headwater::delivery::aggregate::{self, Aggregation, BILLED_UNIT};
-use headwater::ingest::by_stream;
+use headwater::ingest::by_destination;
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::model::outcome::Outcome;
 use headwater::model::request::RequestContext;
@@ -56,7 +56,7 @@ fn cost(row: HostileRequest) -> Cost {
     };
     let allocated = measure(|| {
         let batch = harness::post_body(&config, &context, &body);
-        drop(batch.map(|mut batch| by_stream(batch.take_records())));
+        drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
     Cost { inflated: inflated as u64, allocated, row }
 }
@@ -200,20 +200,16 @@ fn no_request_is_billed_more_than_its_records() {
             bytes: text.as_bytes(),
         };
         let mut batch = harness::post_body(&config, &harness::context(), &body).unwrap();
-        for (batch, _) in by_stream(batch.take_records()) {
-            let lines = || batch.records.iter().map(|record| record.bytes().len());
+        for group in by_destination(batch.take_records()) {
+            let lines = || group.records.iter().map(|record| record.bytes().len());
             let bytes: usize = lines().sum();
             let groups = aggregate::groups(lines(), Aggregation::default());
-            let of_group = |group: &Vec<usize>| -> usize {
-                let bytes = group.iter().map(|index| batch.records[*index].bytes().len());
+            let of_lines = |lines: &Vec<usize>| -> usize {
+                let bytes = lines.iter().map(|index| group.records[*index].bytes().len());
                 bytes.sum::<usize>().next_multiple_of(BILLED_UNIT)
             };
-            let billed: usize = groups.iter().map(of_group).sum();
-            assert!(
-                billed <= bytes + bytes / 9 + BILLED_UNIT,
-                "{}: {billed} of {bytes}",
-                batch.stream
-            );
+            let billed: usize = groups.iter().map(of_lines).sum();
+            assert!(billed <= bytes + bytes / 9 + BILLED_UNIT, "{}: {billed} of {bytes}", group.to);
         }
     }
 }

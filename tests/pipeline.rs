@@ -7,7 +7,7 @@ use headwater::config::Config;
 use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::response::{IngestResponse, VerdictMode};
-use headwater::ingest::{IngestBatch, by_stream};
+use headwater::ingest::{DestinationRecords, IngestBatch, by_destination};
 use headwater::model::consent::BrowserSignals;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
@@ -88,14 +88,13 @@ fn a_batch_has_no_answer_before_each_record_has_a_status() {
         matches!(batch.settled(), Err(IngestError::NotDurable { code, .. }) if unsettled(&code))
     };
     assert!(is_pending(&batch), "nothing was sent");
-    let mut batches = by_stream(batch.take_records());
+    let mut batches = by_destination(batch.take_records());
     assert!(is_pending(&batch), "two records are being sent");
-    while let Some((of_stream, owners)) = batches.pop() {
+    while let Some(DestinationRecords { to, records, beacons }) = batches.pop() {
         assert!(is_pending(&batch), "{} are left", batches.len() + 1);
-        let delivered =
-            of_stream.records.into_iter().map(|record| (record, RecordStatus::Delivered));
+        let delivered = records.into_iter().map(|record| (record, RecordStatus::Delivered));
         let report = DeliveryReport { records: delivered.collect(), ..DeliveryReport::default() };
-        batch.apply_report(&of_stream.stream, &owners, report).unwrap();
+        batch.apply_report(to.first(), &beacons, report).unwrap();
     }
     assert_eq!(batch.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
 }

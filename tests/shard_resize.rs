@@ -8,7 +8,7 @@ use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
 use headwater::model::record::Record;
 use headwater::model::replay::Redelivery;
-use headwater::model::stream::Stream;
+use headwater::model::stream_set::StreamSet;
 use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
 use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
@@ -48,7 +48,7 @@ fn key(byte: u8) -> DeviceKey {
 fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'static> {
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
-        stream: Cow::Owned(Stream::parse("firehose:events").unwrap()),
+        to: Cow::Owned(StreamSet::parse("firehose:events").unwrap()),
         record: Record::restore("key", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),

@@ -24,7 +24,8 @@ import botocore.exceptions
 
 from unconfigured_streams import BacklogUnknownError, dropped, warning
 from smoke_test import SmokeTest, SmokeTestError, Place
-from stack import TEMPLATE, Stack, StackError
+from stack import TEMPLATE, Change, Stack, StackError
+import stream_members
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
 from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 
@@ -87,6 +88,15 @@ class Deployment:
         self.stack = Stack(
             self.client("cloudformation"), arguments.stack, arguments.poll
         )
+        self.per_level: str | None = self.parameters.pop(stream_members.PER_LEVEL, None)
+        if self.per_level not in (None, *stream_members.ALLOWED):
+            raise DeployError(
+                f"{stream_members.PER_LEVEL} must be one of {', '.join(stream_members.ALLOWED)}, not {self.per_level}"
+            )
+        # The members of stream sets, if there are any.
+        self.members = Stack(
+            self.client("cloudformation"), f"{arguments.stack}-streams", arguments.poll
+        )
 
     def client(self, service: str, key: dict[str, str] | None = None) -> Any:
         """A client of AWS, with the operator's own key or with another."""
@@ -102,20 +112,22 @@ class Deployment:
         """Show what `run` would do; raise if AWS or Cloudflare did not answer."""
         unknown = []
         outputs: dict[str, str] = {}
+        per_level = self.per_level
         try:
             self.warn_of_format()
             changes = self.stack.plan(self.template, self.parameters)
-            say(
-                f"the stack {self.stack.name} in {self.settings.region}: {len(changes)} changes"
-            )
-            for change in changes:
-                replaced = " (replaced)" if change.replaces else ""
-                print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+            show(self.stack, changes, self.settings.region)
             outputs = self.stack.outputs()
+            per_level = self.wanted_per_level()
+            if per_level and outputs:
+                template, parameters = self.members_template(per_level, outputs)
+                show(self.members, self.members.plan(template, parameters), self.settings.region)
+            elif per_level:
+                say(f"the stack {self.members.name} would get {per_level} streams for each level")
         except AWS_PROBLEMS as error:
             unknown.append(f"the stack: {sentence(error)}")
         if outputs:
-            self.check_streams(outputs)
+            self.check_streams(outputs, per_level)
         self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy --dry-run")
         self.wrangler.try_deploy()
@@ -141,7 +153,11 @@ class Deployment:
         changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
         outputs = self.stack.outputs()
-        self.check_streams(outputs)
+        per_level = self.wanted_per_level()
+        if per_level:
+            changes = self.members.apply(*self.members_template(per_level, outputs))
+            say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
+        self.check_streams(outputs, per_level)
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
@@ -166,9 +182,32 @@ class Deployment:
             keys.delete(each)
             say(f"the key {each} is deleted")
 
-    def check_streams(self, outputs: dict[str, str]) -> None:
+    def wanted_per_level(self) -> str | None:
+        """How many members each level's stream set has after this; nothing without sets."""
+        before = self.members.outputs().get(stream_members.PER_LEVEL)
+        after = self.per_level or before
+        if before and after and int(after) < int(before):
+            raise DeployError(
+                f"{stream_members.PER_LEVEL} can't go from {before} to {after}: Firehose deletes a stream with all that it"
+                " has not delivered. A stream without records costs nothing: let the routes name fewer"
+            )
+        return after if after and int(after) > 1 else None
+
+    def members_template(
+        self, per_level: str, outputs: dict[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """The template of the stack of the members, and its parameters."""
+        missing = [name for name in stream_members.OUTPUTS if name not in outputs]
+        if missing:
+            raise StackError(f"the stack {self.stack.name} has no output {missing[0]}: bring it up to date first")
+        of_other = self.stack.parameters() | self.parameters
+        parameters = stream_members.parameters(per_level, outputs, of_other)
+        return stream_members.TEMPLATE.read_text(), parameters
+
+    def check_streams(self, outputs: dict[str, str], per_level: str | None = None) -> None:
         """Say which streams the worker writes to and may not."""
         known = {f"firehose:{outputs[name]}" for name in STREAM_OUTPUTS}
+        known |= stream_members.of_stack(outputs, per_level)
         # A dry run reads the outputs of the stack as it is; this parameter decides which stream it will have.
         kinesis = self.parameters.get("KinesisStream", outputs.get("KinesisStreamName"))
         known.add(f"kinesis:{kinesis}")
@@ -176,7 +215,8 @@ class Deployment:
         if strange:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
-                f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream"
+                f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream, or make a stream"
+                f" set with --parameter {stream_members.PER_LEVEL}=N"
             )
 
     def warn_of_format(self) -> None:
@@ -252,6 +292,14 @@ class Deployment:
         say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
         found = event.find(self.client("s3"), places, self.arguments.wait)
         say(f"event {event.id}: stored at {found}")
+
+
+def show(stack: Stack, changes: list[Change], region: str | None) -> None:
+    """Print what would be changed."""
+    say(f"the stack {stack.name} in {region}: {len(changes)} changes")
+    for change in changes:
+        replaced = " (replaced)" if change.replaces else ""
+        print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
 
 
 def check(environment: str | None) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stream_members import members
+
 ROOT = Path(__file__).parents[2]
 COMMAND = "HEADWATER_WRANGLER"
 # There is no worker of this name yet, so that it has no secrets.
@@ -28,7 +30,7 @@ NO_LOGIN = re.compile(
     r"CLOUDFLARE_API_TOKEN|not logged in|Failed to fetch auth token", re.IGNORECASE
 )
 LOG_IN = "set CLOUDFLARE_API_TOKEN, or run npx wrangler login"
-STREAM = re.compile(r'"((?:firehose|kinesis):[a-zA-Z0-9_.-]+)"')
+STREAM = re.compile(r'"((?:firehose|kinesis):[a-zA-Z0-9_.{}-]+)"')
 DEFAULT_TENANT = "default"
 RENAMED = "renamed_streams"
 
@@ -168,6 +170,7 @@ class WorkerSettings:
 
     @property
     def streams(self) -> set[str]:
-        """The streams that it writes to, as routes name them; not those that were renamed."""
+        """The streams that it writes to, each member of a set; not those that were renamed."""
         named = {key: value for key, value in self._table.items() if key != RENAMED}
-        return set(re.findall(STREAM, json.dumps(named)))
+        found = re.findall(STREAM, json.dumps(named))
+        return {member for stream in found for member in members(stream)}

@@ -21,7 +21,7 @@ use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::model::beacon::Limits;
 use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::decode;
 use crate::pipeline::enrich::{BotPolicy, Enrichment};
@@ -46,11 +46,11 @@ pub struct HeadwaterConfig {
     /// Timeouts and retries of deliveries.
     pub policy: DeliveryConfig,
     /// The stream of failed events.
-    pub failed: Stream,
+    pub failed: StreamSet,
     /// The routes at the top level, which tenants inherit.
     pub routes: Routes,
     /// The renamed streams, as pairs of the old and the new stream.
-    pub renamed_streams: Vec<(Stream, Stream)>,
+    pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     pub log: LogSampling,
     /// The protocols of other collectors that are served.
     pub protocols: Vec<Protocol>,
@@ -116,17 +116,15 @@ impl HeadwaterConfig {
         };
         let failed = table
             .required("failed_stream")
-            .and_then(|value| routes::stream(&mut table, "failed_stream", value));
+            .and_then(|value| routes::stream_set(&mut table, "failed_stream", value));
         if let (Some(tenants), Some(failed)) = (&tenants, &failed)
-            && tenants.all().any(|tenant| tenant.routes.streams().any(|stream| stream == failed))
+            && tenants.all().any(|tenant| tenant.routes.sets().any(|set| set.overlaps(failed)))
         {
             table.error("failed_stream", "must be a stream that no route goes to");
         }
-        let named = |stream: &Stream| {
-            let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
-            let mut routed = routed.chain(&routes).flat_map(Routes::streams);
-            failed.as_ref() == Some(stream) || routed.any(|routed| routed == stream)
-        };
+        let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
+        let routed = routed.chain(&routes).flat_map(Routes::sets);
+        let named: Vec<&StreamSet> = routed.chain(&failed).collect();
         let is_read = tenants.is_some() && failed.is_some();
         let renamed_streams =
             renamed_streams::renamed_streams(&mut table, is_read.then_some(&named));

@@ -24,6 +24,7 @@ pub mod table;
 pub mod tenant;
 pub mod tenants;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -36,6 +37,7 @@ use crate::model::beacon::Limits;
 use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::enrich::Enrichment;
 use crate::pipeline::route::{RouteAggregation, Routes};
@@ -85,7 +87,7 @@ pub struct Config {
     /// tenant that no longer exists.
     pub routes: Routes,
     /// The renamed streams, as pairs of the old and the new stream.
-    pub renamed_streams: Vec<(Stream, Stream)>,
+    pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
     pub aws: Aws,
@@ -240,34 +242,52 @@ impl Config {
         }
     }
 
-    /// Every stream that a new record can go to, each once.
-    pub fn streams(&self) -> Vec<&Stream> {
-        let mut streams: Vec<&Stream> = Vec::new();
-        let routed = self.tenants.all().flat_map(|tenant| tenant.routes.streams());
-        for stream in routed.chain([&self.destinations.failed]) {
-            if !streams.contains(&stream) {
-                streams.push(stream);
-            }
+    /// Every stream that a new record can go to, each once: all members of stream sets.
+    pub fn streams(&self) -> Vec<Cow<'_, Stream>> {
+        let sets = self.stream_sets();
+        let mut streams = Vec::new();
+        for (index, set) in sets.iter().enumerate() {
+            let is_new = |stream: &Cow<'_, Stream>| {
+                !sets.iter().take(index).any(|earlier| earlier.contains(stream))
+            };
+            streams.extend(set.members().filter(is_new));
         }
         streams
+    }
+
+    /// Every stream and stream set that a new record can go to, each once.
+    pub fn stream_sets(&self) -> Vec<&StreamSet> {
+        let mut sets: Vec<&StreamSet> = Vec::new();
+        for set in self.destinations() {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+        sets
+    }
+
+    /// What a new record can go to, some of it several times.
+    fn destinations(&self) -> impl Iterator<Item = &StreamSet> {
+        let routed = self.tenants.all().flat_map(|tenant| tenant.routes.sets());
+        routed.chain([&self.destinations.failed])
     }
 }
 
 impl Config {
     /// Whether a route or `failed` names `stream`, so that new records may still go there.
     pub fn names(&self, stream: &Stream) -> bool {
-        self.streams().contains(&stream) || self.routes.streams().any(|routed| routed == stream)
+        self.destinations().chain(self.routes.sets()).any(|set| set.contains(stream))
     }
 
     /// Returns the names of the tenants that alone use `stream`; none if `failed` or a route at the
     /// top level names it.
     pub fn owners(&self, stream: &Stream) -> Vec<String> {
-        if *stream == self.destinations.failed
-            || self.routes.streams().any(|routed| routed == stream)
+        if self.destinations.failed.contains(stream)
+            || self.routes.sets().any(|set| set.contains(stream))
         {
             return Vec::new();
         }
-        let sends = |tenant: &&Tenant| tenant.routes.streams().any(|routed| routed == stream);
+        let sends = |tenant: &&Tenant| tenant.routes.sets().any(|set| set.contains(stream));
         let owners = self.tenants.all().filter(sends).map(|tenant| tenant.name.clone());
         owners.collect::<BTreeSet<String>>().into_iter().collect()
     }
@@ -275,7 +295,7 @@ impl Config {
     /// Returns the settings that name `stream`, such as `HEADWATER.keys.pk_shop.routes[0].to`.
     pub fn settings_of(&self, stream: &Stream) -> Vec<String> {
         let of_routes = |path: String, routes: &Routes| -> Vec<String> {
-            let named = routes.streams().enumerate().filter(|(_, routed)| *routed == stream);
+            let named = routes.sets().enumerate().filter(|(_, set)| set.contains(stream));
             named.map(|(index, _)| format!("{path}.routes[{index}].to")).collect()
         };
         let mut settings = of_routes("HEADWATER".to_owned(), &self.routes);
@@ -284,20 +304,20 @@ impl Config {
                 settings.extend(of_routes(format!("HEADWATER.keys.{key}"), &tenant.routes));
             }
         }
-        if self.destinations.failed == *stream {
+        if self.destinations.failed.contains(stream) {
             settings.push("HEADWATER.failed_stream".to_owned());
         }
         settings
     }
 
-    /// The new stream of `stream`, if the operator has renamed it.
-    pub fn renamed(&self, stream: &Stream) -> Option<&Stream> {
-        self.renamed_streams.iter().find(|(from, _)| from == stream).map(|(_, to)| to)
+    /// The new stream or stream set of `stream`, if the operator has renamed it.
+    pub fn renamed(&self, stream: &Stream) -> Option<&StreamSet> {
+        self.renamed_streams.iter().find(|(from, _)| from.contains(stream)).map(|(_, to)| to)
     }
 }
 
-/// The streams for which a route of any tenant turns off aggregation.
-fn unpacked(tenants: &Tenants) -> Vec<Stream> {
+/// The stream sets for which a route of any tenant turns off aggregation.
+fn unpacked(tenants: &Tenants) -> Vec<StreamSet> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
     routes
         .filter(|route| route.aggregate == RouteAggregation::Never)

@@ -3,24 +3,24 @@
 use serde_json::Value;
 
 use super::table::ConfigTable;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 
 const KEY: &str = "renamed_streams";
 
-/// Parses `renamed_streams` into pairs of the old and the new stream. `named` says which streams
-/// the rest of the configuration names; it is `None` if that has errors.
+/// Parses `renamed_streams` into pairs of the old and the new stream, or set of them. `named` are
+/// those that the rest of the configuration names; it is `None` if that has errors.
 pub fn renamed_streams(
     table: &mut ConfigTable<'_>,
-    named: Option<&dyn Fn(&Stream) -> bool>,
-) -> Vec<(Stream, Stream)> {
+    named: Option<&[&StreamSet]>,
+) -> Vec<(StreamSet, StreamSet)> {
     let Some(value) = table.optional(KEY) else { return Vec::new() };
     let Value::Object(pairs) = value else {
         table.error(KEY, "must be a table of streams: { \"firehose:OLD\" = \"firehose:NEW\" }");
         return Vec::new();
     };
     let read = pairs.into_iter().filter_map(|(from, to)| {
-        let (key, to) = (format!("{KEY}.{from}"), to.as_str().map(Stream::parse));
-        let (from, to) = match (Stream::parse(&from), to) {
+        let (key, to) = (format!("{KEY}.{from}"), to.as_str().map(StreamSet::parse));
+        let (from, to) = match (StreamSet::parse(&from), to) {
             (Ok(from), Some(Ok(to))) => (from, to),
             (Err(error), _) | (_, Some(Err(error))) => {
                 table.error(&key, error.to_string());
@@ -32,12 +32,12 @@ pub fn renamed_streams(
             }
         };
         match named {
-            Some(named) if named(&from) => {
+            Some(named) if named.iter().any(|set| set.overlaps(&from)) => {
                 table.error(&key, "is a stream that is still in use; take it out of routes and failed_stream, or leave it out here");
                 None
             }
             // This rules out chains and cycles.
-            Some(named) if !named(&to) => {
+            Some(named) if !to.members().all(|to| named.iter().any(|set| set.contains(&to))) => {
                 table.error(&key, format!("must be a stream of routes or failed_stream, not {to}"));
                 None
             }
@@ -54,6 +54,7 @@ mod tests {
     use super::super::tests::{error_count, settings};
     use super::super::{Config, RawConfig};
     use super::*;
+    use crate::model::stream::Stream;
 
     fn with(renamed: Value) -> RawConfig {
         let mut settings = settings();
@@ -77,7 +78,8 @@ mod tests {
             ("firehose:events", None),
             ("firehose:other", None),
         ] {
-            assert_eq!(config.renamed(&stream(from)), to.map(stream).as_ref(), "{from}");
+            let to = to.map(|to| StreamSet::from(stream(to)));
+            assert_eq!(config.renamed(&stream(from)), to.as_ref(), "{from}");
         }
     }
 
@@ -122,6 +124,45 @@ mod tests {
         }
         let chain = json!({"firehose:a": "firehose:b", "firehose:b": "firehose:events"});
         assert_eq!(error_count(with(chain)).len(), 1);
+    }
+
+    #[test]
+    fn a_stream_can_be_renamed_to_a_set_and_a_set_to_another() {
+        let with_set = |renamed| {
+            let mut settings = with(renamed);
+            settings.headwater.as_mut().unwrap()["routes"] = json!([{"to": "firehose:e-{0..7}"}]);
+            settings
+        };
+        let config = Config::parse(with_set(json!({
+            "firehose:e": "firehose:e-{0..7}", "firehose:e-{8..15}": "firehose:e-{0..7}",
+            "firehose:other": "firehose:e-{0..3}",
+        })));
+        let config = config.unwrap();
+        for (from, to) in [
+            ("firehose:e", Some("firehose:e-{0..7}")),
+            ("firehose:e-15", Some("firehose:e-{0..7}")),
+            ("firehose:other", Some("firehose:e-{0..3}")),
+            ("firehose:e-7", None),
+            ("firehose:e-16", None),
+        ] {
+            let to = to.map(|to| StreamSet::parse(to).unwrap());
+            assert_eq!(config.renamed(&stream(from)), to.as_ref(), "{from}");
+        }
+        for (from, to, problem) in [
+            (
+                "firehose:e-{7..9}",
+                "firehose:e-0",
+                "is a stream that is still in use; take it out of routes and failed_stream, or leave it out here",
+            ),
+            (
+                "firehose:e",
+                "firehose:e-{0..8}",
+                "must be a stream of routes or failed_stream, not firehose:e-{0..8}",
+            ),
+        ] {
+            let errors = error_count(with_set(json!({from: to})));
+            assert_eq!(errors, [format!("HEADWATER.{KEY}.{from} {problem}")]);
+        }
     }
 
     #[test]

@@ -6,16 +6,16 @@ use super::table::ConfigTable;
 use crate::model::level::Level;
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::pipeline::route::{Route, RouteAggregation, RouteCondition, Routes};
 
-/// Parses the stream at `key`.
-pub fn stream(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<Stream> {
+/// Parses the stream or the stream set at `key`.
+pub fn stream_set(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Option<StreamSet> {
     let Value::String(text) = value else {
         table.error(key, "must be a text of the form firehose:NAME or kinesis:NAME");
         return None;
     };
-    Stream::parse(&text).map_err(|error| table.error(key, error.to_string())).ok()
+    StreamSet::parse(&text).map_err(|error| table.error(key, error.to_string())).ok()
 }
 
 pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
@@ -68,7 +68,7 @@ fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
         Some(false) => RouteAggregation::Never,
         Some(true) | None => RouteAggregation::AsConfigured,
     };
-    let to = table.required("to").and_then(|value| stream(table, "to", value));
+    let to = table.required("to").and_then(|value| stream_set(table, "to", value));
     let route = Route { to: to?, sample, aggregate };
     (table.error_count() == before).then_some((condition, route))
 }

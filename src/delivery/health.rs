@@ -9,7 +9,7 @@
 use super::circuit_breaker::CircuitBreaker;
 use super::limiter::Limiter;
 use super::response::AwsError;
-use crate::base::clock::Milliseconds;
+use crate::base::clock::{Milliseconds, is_ahead};
 
 #[derive(Debug, Clone, Default)]
 pub struct StreamHealth {
@@ -35,6 +35,13 @@ pub struct OngoingFailure {
 }
 
 impl StreamHealth {
+    /// How long a call of a healthy stream may take, in milliseconds.
+    const SLOW_MS: u64 = 1_000;
+    /// How long after its last failure a member of a stream set is avoided, in milliseconds. It is
+    /// longer than a spill waits, so that only a member without spilled records is tried with new
+    /// ones.
+    const AVOIDED_MS: u64 = 75_000;
+
     pub fn problem(&self) -> Option<&DeliveryError> {
         self.ongoing.as_ref().map(|ongoing| &ongoing.problem)
     }
@@ -59,10 +66,18 @@ impl StreamHealth {
     /// Whether more calls would only wait at `now`: the last one failed, or one has been in flight
     /// for longer than a healthy stream needs.
     pub fn is_sick(&self, now: Milliseconds) -> bool {
-        const SLOW_MS: u64 = 1_000;
         self.ongoing.is_some()
             || self.breaker.open_until().is_some()
-            || self.limiter.oldest_ms(now) > SLOW_MS
+            || self.limiter.oldest_ms(now) > Self::SLOW_MS
+    }
+
+    /// Whether the batches for a stream set go to other members at `now`: as [`Self::is_sick`], but
+    /// not for ever if nothing calls it.
+    pub fn is_avoided(&self, now: Milliseconds) -> bool {
+        let failed_at = self.ongoing.as_ref().map(|ongoing| ongoing.last_at);
+        let until = failed_at.map(|at| at.saturating_add(Self::AVOIDED_MS));
+        until.is_some_and(|until| is_ahead(until, now, Self::AVOIDED_MS))
+            || self.limiter.oldest_ms(now) > Self::SLOW_MS
     }
 }
 
@@ -189,6 +204,22 @@ mod tests {
         assert!(health.is_sick(1_003));
         health.record_success();
         assert!(!health.is_sick(1_003));
+    }
+
+    #[test]
+    fn a_member_is_avoided_until_its_failure_is_over_or_long_ago() {
+        let mut health = StreamHealth::default();
+        assert!(!health.is_avoided(0));
+        health.record_failure(DeliveryError::TimedOut, 10);
+        health.record_failure(DeliveryError::TimedOut, 1_000);
+        assert!(health.is_avoided(1_000) && health.is_avoided(75_999));
+        assert!(!health.is_avoided(76_000), "a batch may try it");
+        health.record_success();
+        assert!(!health.is_avoided(1_001));
+        let call = health.limiter.begin(2_000, 2_000).unwrap();
+        assert!(!health.is_avoided(3_000) && health.is_avoided(3_001), "it does not answer");
+        health.limiter.end(call);
+        assert!(!health.is_avoided(3_001));
     }
 
     #[test]

@@ -29,18 +29,3 @@ pub struct StreamBatch {
     pub stream: Stream,
     pub records: Vec<Record>,
 }
-
-impl StreamBatch {
-    /// Joins batches of the same stream, in their order. Returns `None` if there are none.
-    pub fn join(batches: Vec<Self>) -> Option<Self> {
-        batches.into_iter().reduce(|mut joined, batch| {
-            joined.records.extend(batch.records);
-            joined
-        })
-    }
-
-    /// Returns the bytes of all records.
-    pub fn bytes(&self) -> usize {
-        self.records.iter().map(|record| record.bytes().len()).fold(0, usize::saturating_add)
-    }
-}

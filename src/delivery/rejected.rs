@@ -4,6 +4,8 @@
 //! privacy rules removed from the line stay out. A field that cannot be read is left out; the line
 //! itself is kept whole.
 
+use std::fmt::Display;
+
 use crate::base::json::JsonFields;
 use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat, Stage};
@@ -11,7 +13,6 @@ use crate::model::record::failed::{failure, parts};
 use crate::model::record::line::JsonLineWriter;
 use crate::model::record::{PartitionKey, Record, RecordError, VERSION};
 use crate::model::repairs::Repairs;
-use crate::model::stream::Stream;
 use crate::model::violation::{Code, Violation};
 use crate::schema;
 
@@ -39,12 +40,12 @@ const COLUMNS: [&str; 19] = [
 ];
 
 impl Record {
-    /// Returns the failed event of `record`, which `stream` rejected for its content with `code`:
-    /// one record, or as many as its bytes need. A failed event is returned unchanged; its stream
-    /// may have been the stream of failed events before.
+    /// Returns the failed event of `record`, which the stream (or a member of the set) `stream`
+    /// rejected for its content with `code`: one record, or as many as its bytes need. A failed
+    /// event is returned unchanged; its stream may have been the stream of failed events before.
     pub fn of_rejected(
         record: &Self,
-        stream: &Stream,
+        stream: &dyn Display,
         code: &str,
     ) -> Result<Vec<Self>, RecordError> {
         let line = std::str::from_utf8(record.bytes()).unwrap_or_default();
@@ -83,7 +84,7 @@ pub fn is_of_failed_event(columns: &JsonFields<'_>) -> bool {
 
 /// Returns the violation of a record that `stream` rejected for its content with `code`. It leaves
 /// out the service's message, which may describe the account.
-pub fn violation(stream: &Stream, code: &str) -> Violation {
+pub fn violation(stream: &dyn Display, code: &str) -> Violation {
     Violation::whole(Code::RefusedByStream, format!("{stream} refuses the record: {code}"))
 }
 
@@ -94,6 +95,7 @@ mod tests {
 
     use super::*;
     use crate::model::record::MAX_BYTES;
+    use crate::model::stream::Stream;
 
     fn rejected_by_stream(line: &[u8]) -> Vec<Record> {
         let record = Record::restore("a key", line).unwrap();

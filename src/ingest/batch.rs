@@ -287,19 +287,19 @@ impl<'a> IngestBatch<'a> {
             trace.in_sessions(records, &response.sessions);
         }
         for (pending, status) in records.iter().zip(response.statuses) {
-            let PendingRecord { beacon_index, item: ShardItem { stream, .. }, .. } = pending;
+            let PendingRecord { beacon_index, item: ShardItem { to, .. }, .. } = pending;
             let outcome = match status {
                 ItemStatus::Durable => None,
                 ItemStatus::Duplicate => Some(Outcome::Duplicate),
                 ItemStatus::Rejected(code) => {
                     if let Some(trace) = &mut self.trace {
                         let failed = &self.context.config.destinations.failed;
-                        trace.refused(*beacon_index, stream, &code, failed);
+                        trace.refused(*beacon_index, to, &code, failed);
                     }
-                    Some(Outcome::Failed(rejected::violation(stream, &code)))
+                    Some(Outcome::Failed(rejected::violation(&**to, &code)))
                 }
                 ItemStatus::NotDurable { code, retry_after_s } => {
-                    let stream = stream.to_string();
+                    let stream = to.to_string();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
                 }
             };
@@ -334,7 +334,7 @@ impl<'a> IngestBatch<'a> {
                 RecordStatus::Delivered => {}
                 RecordStatus::Pending => return Err(not_durable("pending")),
                 RecordStatus::Rejected(error)
-                    if *stream == self.context.config.destinations.failed =>
+                    if self.context.config.destinations.failed.contains(stream) =>
                 {
                     return Err(not_durable(&error.code));
                 }
@@ -400,7 +400,7 @@ impl<'a> IngestBatch<'a> {
 
     /// Returns the batch for its answer. Fails if any record has no status yet.
     pub fn settled(&self) -> Result<SettledBatch<'_, 'a>, IngestError> {
-        let unsettled = self.pending.first().map(|pending| pending.item.stream.to_string());
+        let unsettled = self.pending.first().map(|pending| pending.item.to.to_string());
         match (unsettled, self.in_delivery) {
             (None, 0) => Ok(SettledBatch(self)),
             (stream, _) => Err(IngestError::NotDurable {

@@ -33,7 +33,7 @@ use crate::pipeline::{decode, enrich};
 pub use authorize::{AuthorizedRequest, authorize};
 pub use batch::{IngestBatch, SettledBatch};
 use context::PipelineContext;
-pub use pending::{PendingRecord, by_shard, by_stream, divert_overflow};
+pub use pending::{DestinationRecords, PendingRecord, by_destination, by_shard, divert_overflow};
 use rejection::RejectedBeacon;
 
 /// Processes the beacon at `index`. Each line adds to it, or returns why it stops there.

@@ -1,14 +1,14 @@
-//! A record that is still to be delivered, and the grouping of such records by shard or stream.
+//! A record that is still to be delivered, and the grouping of such records by shard or
+//! destination.
 
 use std::borrow::Cow;
 
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
-use crate::delivery::StreamBatch;
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::record::Record;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
 use crate::pipeline::route::Routes;
@@ -23,8 +23,8 @@ pub struct PendingRecord<'a> {
     /// The index of its beacon in the request.
     pub beacon_index: usize,
     pub shard: ShardChoice,
-    /// The stream that takes it if its device overflows; none for a failed event.
-    pub overflow: Option<&'a Stream>,
+    /// The stream or stream set that takes it if its device overflows; none for a failed event.
+    pub overflow: Option<&'a StreamSet>,
     pub item: ShardItem<'a>,
 }
 
@@ -43,14 +43,14 @@ impl<'a> PendingRecord<'a> {
     /// Builds the pending record of the event `enriched`.
     pub(super) fn of_event(
         enriched: &EnrichedEvent<'_>,
-        stream: &'a Stream,
+        to: &'a StreamSet,
         routes: &'a Routes,
         record: Record,
         config: &Config,
     ) -> Self {
-        let (beacon_index, stream) = (enriched.event_index, Cow::Borrowed(stream));
+        let (beacon_index, to) = (enriched.event_index, Cow::Borrowed(to));
         let Some(sharding) = config.sharding() else {
-            let item = ShardItem { stream, record, event: None, previous_shard: None };
+            let item = ShardItem { to, record, event: None, previous_shard: None };
             return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
         let event = event_identity(enriched, &sharding.session_start_events);
@@ -63,29 +63,29 @@ impl<'a> PendingRecord<'a> {
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
-        let item = ShardItem { stream, record, event: Some(event), previous_shard };
+        let item = ShardItem { to, record, event: Some(event), previous_shard };
         Self { beacon_index, shard, overflow: Some(&routes.of_overflow().to), item }
     }
 
-    /// Builds a pending record of a failed event, for the stream of failed events.
+    /// Builds a pending record of a failed event, for the stream of failed events, or its set.
     pub(super) const fn of_failed_event(
         beacon_index: usize,
-        stream: &'a Stream,
+        to: &'a StreamSet,
         record: Record,
     ) -> Self {
-        let stream = Cow::Borrowed(stream);
-        let item = ShardItem { stream, record, event: None, previous_shard: None };
+        let to = Cow::Borrowed(to);
+        let item = ShardItem { to, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
 
     /// Sends the record of an overflowing device to any shard, without a session.
     #[must_use]
     fn overflowing(self) -> Self {
-        let (Some(stream), Some(event)) = (self.overflow, self.item.event) else { return self };
+        let (Some(to), Some(event)) = (self.overflow, self.item.event) else { return self };
         let shard = ShardChoice::WithRequest(event_hash(&event));
         let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
         let item = ShardItem {
-            stream: Cow::Borrowed(stream),
+            to: Cow::Borrowed(to),
             record: self.item.record.of_overflow(),
             event: Some(event),
             previous_shard: None,
@@ -182,22 +182,33 @@ pub fn by_shard<'a>(
     shards
 }
 
-/// Groups `records` by stream, each batch with the index of the beacon of each record.
-pub fn by_stream(records: Vec<PendingRecord<'_>>) -> Vec<(StreamBatch, Vec<usize>)> {
-    let mut batches: Vec<(StreamBatch, Vec<usize>)> = Vec::new();
-    for PendingRecord { beacon_index, item: ShardItem { stream, record, .. }, .. } in records {
-        match batches.iter_mut().find(|(batch, _)| batch.stream == *stream) {
-            Some((batch, beacons)) => {
-                batch.records.push(record);
-                beacons.push(beacon_index);
+/// The records of one request for one destination.
+#[derive(Debug)]
+pub struct DestinationRecords {
+    /// The stream, or the set of which one member is to have them all.
+    pub to: StreamSet,
+    pub records: Vec<Record>,
+    /// The index of the beacon of each record.
+    pub beacons: Vec<usize>,
+}
+
+/// Groups `records` by stream or stream set.
+pub fn by_destination(records: Vec<PendingRecord<'_>>) -> Vec<DestinationRecords> {
+    let mut groups: Vec<DestinationRecords> = Vec::new();
+    for PendingRecord { beacon_index, item: ShardItem { to, record, .. }, .. } in records {
+        match groups.iter_mut().find(|group| group.to == *to) {
+            Some(group) => {
+                group.records.push(record);
+                group.beacons.push(beacon_index);
             }
-            None => {
-                let batch = StreamBatch { stream: stream.into_owned(), records: vec![record] };
-                batches.push((batch, vec![beacon_index]));
-            }
+            None => groups.push(DestinationRecords {
+                to: to.into_owned(),
+                records: vec![record],
+                beacons: vec![beacon_index],
+            }),
         }
     }
-    batches
+    groups
 }
 
 #[cfg(test)]
@@ -212,10 +223,10 @@ mod tests {
     const SHARDS: ShardNumber = 256;
 
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
-        let stream = Cow::Owned(Stream::parse("firehose:events").unwrap());
+        let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
         let record = record::tests::record("a");
         let Some((device, key, event_id)) = event else {
-            let item = ShardItem { stream, record, event: None, previous_shard: None };
+            let item = ShardItem { to, record, event: None, previous_shard: None };
             return PendingRecord {
                 beacon_index: 0,
                 shard: ShardChoice::Any,
@@ -229,7 +240,7 @@ mod tests {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
         };
-        let item = ShardItem { stream, record, event: Some(event), previous_shard: None };
+        let item = ShardItem { to, record, event: Some(event), previous_shard: None };
         PendingRecord { beacon_index: 0, shard, overflow: None, item }
     }
 
@@ -283,7 +294,8 @@ mod tests {
 
     #[test]
     fn an_overflowing_device_leaves_its_shard_and_no_other_does() {
-        let low: &'static Stream = Box::leak(Box::new(Stream::parse("firehose:low").unwrap()));
+        let low: &'static StreamSet =
+            Box::leak(Box::new(StreamSet::parse("firehose:low").unwrap()));
         let sharding = ShardConfig { device_events_per_minute: 3, ..ShardConfig::default() };
         let mut rates = DeviceRates::default();
         let mut send = |pending: PendingRecord<'static>| {
@@ -293,7 +305,7 @@ mod tests {
         for index in 0..3 {
             let sent = send(of_device(1, index));
             assert!(matches!(sent.shard, ShardChoice::OfDevice(_)), "{index}");
-            assert_eq!(sent.item.stream.name.as_str(), "events");
+            assert_eq!(sent.item.to.to_string(), "firehose:events");
         }
         let mut shards = std::collections::BTreeSet::new();
         for index in 3..60 {
@@ -301,7 +313,7 @@ mod tests {
             let event = sent.item.event.unwrap();
             assert_eq!(event.device, DeviceIdentity::Unknown, "it has no session");
             assert_eq!(event.seen_key(), of_device(1, index).item.event.unwrap().seen_key());
-            assert_eq!(*sent.item.stream, *low);
+            assert_eq!(*sent.item.to, *low);
             let line = String::from_utf8(sent.item.record.bytes().to_vec()).unwrap();
             assert!(line.ends_with("\"delivered_via\":\"overflow\"}\n"), "{line}");
             shards.extend(grouped(vec![sent], 0).into_iter().map(|(shard, _)| shard));

@@ -1,4 +1,5 @@
-//! Finds the current stream of a stored record whose stream no route names any more.
+//! Finds the current stream, or stream set, of a stored record whose stream no route names any
+//! more.
 //!
 //! Only the record's line is left of its event. A failed event goes to the current stream of failed
 //! events, and an event never does. An event goes to the new stream of a renamed one, or else by
@@ -16,6 +17,7 @@ use crate::delivery::response::ErrorClass;
 use crate::model::level::Level;
 use crate::model::record::{OVERFLOW, Record};
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::pipeline::route::RouteInput;
 use crate::shard::spill::BacklogStats;
 
@@ -27,22 +29,24 @@ pub fn has_to_move(depth: &BacklogStats, config: &Config) -> bool {
     depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
 }
 
-/// Returns the stream to which `record`, stored for `from`, goes today. Returns `None` if its line
-/// is not a record of Headwater.
-pub fn current_stream(record: &Record, from: &Stream, config: &Config) -> Option<Stream> {
+/// Returns the stream or stream set to which `record`, stored for `from`, goes today. Returns
+/// `None` if its line is not a record of Headwater.
+pub fn current_set<'a>(
+    record: &Record,
+    from: &Stream,
+    config: &'a Config,
+) -> Option<&'a StreamSet> {
     let line = std::str::from_utf8(record.bytes()).ok()?;
     let columns: JsonFields<'_> = serde_json::from_str(line).ok()?;
     if is_of_failed_event(&columns) {
-        return Some(config.destinations.failed.clone());
+        return Some(&config.destinations.failed);
     }
     columns.get("occurred_at")?;
-    match config.renamed(from).filter(|to| **to != config.destinations.failed) {
-        Some(renamed) => Some(renamed.clone()),
-        None => Some(routed(&columns, config)),
-    }
+    let renamed = config.renamed(from).filter(|to| !to.overlaps(&config.destinations.failed));
+    Some(renamed.unwrap_or_else(|| routed(&columns, config)))
 }
 
-fn routed(columns: &JsonFields<'_>, config: &Config) -> Stream {
+fn routed<'a>(columns: &JsonFields<'_>, config: &'a Config) -> &'a StreamSet {
     let (tenant, name): (String, String) =
         (read(columns, "tenant").unwrap_or_default(), read(columns, "name").unwrap_or_default());
     let level: Option<String> = read(columns, "level");
@@ -58,8 +62,8 @@ fn routed(columns: &JsonFields<'_>, config: &Config) -> Stream {
     let routes = config.tenants.named(&tenant).map_or(&config.routes, |tenant| &tenant.routes);
     let via: Option<String> = read(columns, "delivered_via");
     match via.as_deref() {
-        Some(OVERFLOW) => routes.of_overflow().to.clone(),
-        _ => routes.route(subject).to.clone(),
+        Some(OVERFLOW) => &routes.of_overflow().to,
+        _ => &routes.route(subject).to,
     }
 }
 
@@ -127,9 +131,9 @@ mod tests {
             (json!({"level": "high", "delivered_via": "overflow"}), "firehose:low"),
             (json!({"level": "high", "delivered_via": "direct"}), "firehose:rest"),
         ] {
-            let current_stream =
-                current_stream(&record(&event(columns.clone())), &stream("firehose:old"), &config);
-            assert_eq!(current_stream, Some(stream(to)), "{columns}");
+            let current =
+                current_set(&record(&event(columns.clone())), &stream("firehose:old"), &config);
+            assert_eq!(current, Some(&stream(to).into()), "{columns}");
         }
     }
 
@@ -146,8 +150,8 @@ mod tests {
         for (tenant, to) in [("a", "firehose:a"), ("c", "firehose:of-c"), ("gone", "firehose:top")]
         {
             let line = event(json!({"tenant": tenant}));
-            let current_stream = current_stream(&record(&line), &stream("firehose:old"), &config);
-            assert_eq!(current_stream, Some(stream(to)), "{tenant}");
+            let current = current_set(&record(&line), &stream("firehose:old"), &config);
+            assert_eq!(current, Some(&stream(to).into()), "{tenant}");
         }
     }
 
@@ -168,8 +172,38 @@ mod tests {
             (&event(json!({})), "firehose:old-failed", "firehose:events"),
             (&event(json!({})), "firehose:other", "firehose:events"),
         ] {
-            let current_stream = current_stream(&record(line), &stream(from), &config);
-            assert_eq!(current_stream, Some(stream(to)), "{line} from {from}");
+            let current = current_set(&record(line), &stream(from), &config);
+            assert_eq!(current, Some(&stream(to).into()), "{line} from {from}");
+        }
+    }
+
+    #[test]
+    fn the_records_of_a_member_that_a_set_has_lost_go_to_the_set() {
+        let config = config(json!({
+            "routes": [{"level": "low", "to": "firehose:low-{0..1}"}, {"to": "firehose:rest"}],
+            "renamed_streams": {"firehose:gone-{0..15}": "firehose:low-{0..1}"},
+        }));
+        let set = StreamSet::parse("firehose:low-{0..1}").unwrap();
+        for (from, level) in
+            [("firehose:low-7", "low"), ("firehose:gone-7", "low"), ("firehose:gone-7", "high")]
+        {
+            let line = event(json!({"level": level}));
+            assert_eq!(current_set(&record(&line), &stream(from), &config), Some(&set), "{from}");
+            let depth = BacklogStats { records: 1, ..BacklogStats::none(stream(from)) };
+            assert_eq!(has_to_move(&depth, &config), from.contains("gone"), "{from}");
+        }
+        let problem = DeliveryError::Rejected(AwsError {
+            class: ErrorClass::Config,
+            code: "ResourceNotFoundException".to_owned(),
+            message: String::new(),
+        });
+        for (name, moves) in [("firehose:low-1", false), ("firehose:low-2", true)] {
+            let depth = BacklogStats {
+                records: 1,
+                problem: Some(problem.clone()),
+                ..BacklogStats::none(stream(name))
+            };
+            assert_eq!(has_to_move(&depth, &config), moves, "{name}");
         }
     }
 
@@ -178,13 +212,13 @@ mod tests {
         for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
             let record = Record::restore("key", line.as_bytes()).unwrap();
             assert_eq!(
-                current_stream(&record, &stream("firehose:old"), &config(json!({}))),
+                current_set(&record, &stream("firehose:old"), &config(json!({}))),
                 None,
                 "{line}"
             );
         }
         let record = Record::restore("key", &[0xff]).unwrap();
-        assert_eq!(current_stream(&record, &stream("firehose:old"), &config(json!({}))), None);
+        assert_eq!(current_set(&record, &stream("firehose:old"), &config(json!({}))), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::pending::PendingRecord;
 use crate::model::failed_event::OriginalPayload;
 use crate::model::record::Record;
 use crate::model::session::SessionInfo;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 
 /// The most beacons of one request of which more than the outcome is kept.
 pub const MAX_TRACED: usize = 100;
@@ -20,8 +20,8 @@ pub struct RequestTrace {
 pub struct BeaconTrace {
     /// Its bytes, without what privacy removes.
     pub received: Option<OriginalPayload>,
-    /// The stream that its record was last sent to.
-    pub stream: Option<Stream>,
+    /// The stream that its record was last sent to, or the set: its shard chooses the member.
+    pub stream: Option<StreamSet>,
     /// That record.
     pub record: Option<Record>,
 }
@@ -44,7 +44,7 @@ impl RequestTrace {
         {
             let PendingRecord { beacon_index, item, .. } = record;
             let beacon = self.beacon(*beacon_index);
-            beacon.stream = Some(item.stream.as_ref().clone());
+            beacon.stream = Some(item.to.as_ref().clone());
             beacon.record = (*beacon_index < MAX_TRACED).then(|| item.record.clone());
         }
     }
@@ -61,7 +61,7 @@ impl RequestTrace {
 
     /// Records that `stream` rejected the record of a beacon with this code, and that its shard
     /// sent the failed event to `failed`.
-    pub fn refused(&mut self, index: usize, stream: &Stream, code: &str, failed: &Stream) {
+    pub fn refused(&mut self, index: usize, stream: &StreamSet, code: &str, failed: &StreamSet) {
         let BeaconTrace { record, stream: place, .. } = self.beacon(index);
         let parts = record.take().and_then(|it| Record::of_rejected(&it, stream, code).ok());
         *record = parts.and_then(|parts| parts.into_iter().next());

@@ -21,5 +21,6 @@ pub mod sampling;
 pub mod schema_info;
 pub mod session;
 pub mod stream;
+pub mod stream_set;
 pub mod tracker_path;
 pub mod violation;

@@ -42,7 +42,7 @@ pub struct Stream {
 
 /// 1 to [`Service::max_name_len`] of `[a-zA-Z0-9_.-]`, none of which JSON escapes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StreamName(String);
+pub struct StreamName(pub(super) String);
 
 /// The operator's error: a text that is not the name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Selects the stream of an event: the first route that matches.
+//! Selects the stream, or the stream set, of an event: the first route that matches.
 //!
 //! A route may keep only a share of its devices, always the same ones. Each record states the
 //! share, so that counts can be scaled up.
@@ -9,7 +9,7 @@ use crate::model::event::Event;
 use crate::model::level::Level;
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 
 /// The routes in order, and the default route.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +19,10 @@ pub struct Routes {
     pub otherwise: Route,
 }
 
-/// A stream, and how events go to it.
+/// A stream or a set of them, and how events go to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    pub to: Stream,
+    pub to: StreamSet,
     /// The share of devices that the route keeps.
     pub sample: Option<SampleRate>,
     /// Whether its events share records. If one route forbids it, no events of its stream do.
@@ -99,8 +99,8 @@ impl Routes {
         self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
     }
 
-    /// Returns the stream of every route.
-    pub fn streams(&self) -> impl Iterator<Item = &Stream> {
+    /// Returns the stream or stream set of every route.
+    pub fn sets(&self) -> impl Iterator<Item = &StreamSet> {
         self.all().map(|route| &route.to)
     }
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn to(name: &str) -> Route {
-        let to = Stream::parse(&format!("firehose:{name}")).unwrap();
+        let to = StreamSet::parse(&format!("firehose:{name}")).unwrap();
         Route { to, sample: None, aggregate: RouteAggregation::default() }
     }
 

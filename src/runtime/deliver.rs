@@ -23,9 +23,13 @@ use crate::delivery::stream_delivery::{
     Action, DeliveryConfig, DeliveryReport, RecordStatus, StreamDelivery,
 };
 use crate::ingest::error::IngestError;
-use crate::ingest::{IngestBatch, PendingRecord, by_shard, by_stream, divert_overflow};
+use crate::ingest::{
+    DestinationRecords, IngestBatch, PendingRecord, by_destination, by_shard, divert_overflow,
+};
 use crate::model::placement::ShardNumber;
+use crate::model::record::Record;
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::shard::config::ShardConfig;
 use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request;
@@ -48,8 +52,10 @@ thread_local! {
     /// The batch requests that are about to be sent to each shard, with their numbers of items.
     static BATCH_REQUESTS: RefCell<Gathering<ShardNumber, (Vec<u8>, usize), ShardResult>> =
         RefCell::default();
-    /// The batches that are about to be delivered directly to each stream.
-    static BATCHES: RefCell<Gathering<Stream, StreamBatch, DeliveryReport>> = RefCell::default();
+    /// The records that are about to be delivered directly to each stream or stream set; and the
+    /// stream that was called.
+    static RECORDS: RefCell<Gathering<StreamSet, Vec<Record>, (Stream, DeliveryReport)>> =
+        RefCell::default();
     /// The events of each device, for all requests of this isolate.
     static DEVICE_RATES: RefCell<DeviceRates> = RefCell::default();
     /// Until when each shard is not called, for all requests of this isolate.
@@ -190,19 +196,28 @@ async fn deliver_direct(
 ) -> Result<(), IngestError> {
     let began = now_ms();
     let gate = Rc::new(Gate::of_request());
-    let deliveries = by_stream(records).into_iter().map(async |(batch, beacons)| {
-        let (stream, bytes) = (batch.stream.clone(), batch.bytes());
-        let policy = config.destinations.policy_of(&stream);
-        let deliver = async |batches: Vec<StreamBatch>| {
-            let counts: Vec<usize> = batches.iter().map(|batch| batch.records.len()).collect();
-            let Some(batch) = StreamBatch::join(batches) else { return Vec::new() };
+    let deliveries = by_destination(records).into_iter().map(async |destination| {
+        let DestinationRecords { to, records, beacons } = destination;
+        let bytes = records.iter().map(|record| record.bytes().len()).sum();
+        let deliver = async |requests: Vec<Vec<Record>>| {
+            let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
             let slot = gate.enter(CallPurpose::Caller).await;
-            deliver_batch(batch, config, policy, slot).await.split(&counts)
+            // Chosen for the call, not for each request: requests that share a call share its
+            // member.
+            let stream = member_for(u32::from_ne_bytes(random()), &to);
+            let records = requests.into_iter().flatten().collect();
+            let batch = StreamBatch { stream: stream.clone(), records };
+            let policy = config.destinations.policy_of(&stream);
+            let reports = deliver_batch(batch, config, policy, slot).await.split(&counts);
+            reports.into_iter().map(|report| (stream.clone(), report)).collect()
         };
+        let policy = config.destinations.policy;
         let patience_ms = policy.delivery_timeout_ms.saturating_add(GATHER_SLACK_MS);
-        let report =
-            gather(&BATCHES, stream.clone(), (batch, bytes), now_ms(), patience_ms, deliver).await;
-        (stream, beacons, report.unwrap_or_else(DeliveryReport::lost))
+        let called =
+            gather(&RECORDS, to.clone(), (records, bytes), now_ms(), patience_ms, deliver).await;
+        let (stream, report) =
+            called.unwrap_or_else(|| (to.first().clone(), DeliveryReport::lost()));
+        (stream, beacons, report)
     });
     let deliveries = join_all(deliveries).await;
     let retries = deliveries.iter().map(|(_, _, report)| report.retries);
@@ -213,6 +228,12 @@ async fn deliver_direct(
         batch.apply_report(&stream, &beacons, report)?;
     }
     Ok(())
+}
+
+/// Returns the member of `set` for the shard `number`, by the health that this isolate knows.
+pub fn member_for(number: ShardNumber, set: &StreamSet) -> Stream {
+    let now = now_ms();
+    set.member_for(number, |stream| stream_health::is_avoided(stream, now)).into_owned()
 }
 
 /// Delivers `batch`, and logs what goes wrong. The delivery's time starts now, and stops while it

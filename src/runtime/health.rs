@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde_json::json;
 use worker::Env;
@@ -18,8 +19,11 @@ use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::truncate_for_display;
 use crate::config::Config;
 use crate::config::operator_keys::OperatorRole;
+use crate::delivery::health::StreamHealth;
 use crate::ingest::error::IngestError;
 use crate::model::placement::ShardNumber;
+use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::ops::health::format::Timestamp;
 use crate::ops::health::report::{ShardCondition, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
@@ -40,13 +44,23 @@ const CACHED_MS: u64 = 5_000;
 /// How long older answers and reports may be used if no newer ones can be read, in milliseconds.
 const STALE_MS: u64 = 60_000;
 
-/// Builds the state of the shard with this status, and of the streams as its isolate sees them.
+/// Builds the state of the shard with this status, and of the streams as its isolate sees them; of
+/// a stream set, only of the members that it has called.
 pub fn of_shard(status: ShardStatus, config: &Config) -> ShardState {
-    let mut known = streams(config);
+    // Each of many shards would list each of many members.
+    let is_shown = |set: &StreamSet, stream: &Stream| {
+        set.count() == NonZeroU32::MIN || stream_health::known(stream).is_some()
+    };
+    let mut known = Vec::new();
+    for set in config.stream_sets() {
+        let members = set.members().filter(|stream| is_shown(set, stream));
+        known.extend(members.map(|stream| state(&stream)));
+    }
     // Streams that only the routes at the top level name count if the spill has records for them.
     for BacklogStats { stream, .. } in &status.spill {
-        if config.names(stream) && !config.streams().contains(&stream) {
-            known.push(StreamState::of(stream, &stream_health::of(stream).borrow()));
+        let is_known = known.iter().any(|state| state.stream == stream.to_string());
+        if config.names(stream) && !is_known {
+            known.push(state(stream));
         }
     }
     ShardState::of(status, known, now_ms())
@@ -54,8 +68,14 @@ pub fn of_shard(status: ShardStatus, config: &Config) -> ShardState {
 
 /// The streams as this isolate sees them.
 fn streams(config: &Config) -> Vec<StreamState> {
-    let state = |stream| StreamState::of(stream, &stream_health::of(stream).borrow());
-    config.streams().into_iter().map(state).collect()
+    config.streams().iter().map(|stream| state(stream)).collect()
+}
+
+fn state(stream: &Stream) -> StreamState {
+    match stream_health::known(stream) {
+        Some(health) => StreamState::of(stream, &health.borrow()),
+        None => StreamState::of(stream, &StreamHealth::default()),
+    }
 }
 
 thread_local! {

@@ -1,14 +1,14 @@
 //! How many requests a stream has received lately. It decides whether a batch is worth its wait.
 
 use crate::base::clock::Milliseconds;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 
-/// The requests of about the last second, by stream.
+/// The requests of about the last second, by stream or stream set.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     /// The number of the current request.
     request: u64,
-    streams: Vec<(Stream, Recent)>,
+    streams: Vec<(StreamSet, Recent)>,
 }
 
 /// The requests of a stream in the last two whole seconds of the clock.
@@ -28,11 +28,11 @@ impl Arrivals {
         self.request = self.request.wrapping_add(1);
     }
 
-    /// Counts the current request for `stream`, once. Returns the thousandths of a request that came
+    /// Counts the current request for `to`, once. Returns the thousandths of a request that came
     /// in the second before it.
-    pub fn count(&mut self, stream: &Stream, now: Milliseconds) -> u64 {
+    pub fn count(&mut self, to: &StreamSet, now: Milliseconds) -> u64 {
         let request = self.request;
-        if let Some((_, recent)) = self.streams.iter_mut().find(|(of, _)| of == stream) {
+        if let Some((_, recent)) = self.streams.iter_mut().find(|(of, _)| of == to) {
             let before = recent.thousandths(now);
             if recent.last_request != request {
                 recent.add(request, now);
@@ -43,7 +43,7 @@ impl Arrivals {
         self.streams.retain(|(_, recent)| recent.thousandths(now) > 0);
         let second = now / Self::SECOND_MS;
         let recent = Recent { second, in_second: 1, in_second_before: 0, last_request: request };
-        self.streams.push((stream.clone(), recent));
+        self.streams.push((to.clone(), recent));
         0
     }
 }
@@ -80,8 +80,8 @@ impl Recent {
 mod tests {
     use super::*;
 
-    fn stream(name: &str) -> Stream {
-        Stream::parse(name).unwrap()
+    fn stream(name: &str) -> StreamSet {
+        StreamSet::parse(name).unwrap()
     }
 
     /// Returns the thousandths of a request before each of these, all of one stream.

@@ -1,7 +1,9 @@
 //! Batches: the records in memory, in open batches and in flight.
 //!
-//! Each stream has one open batch, which accepts records; closed ones are being delivered. These
-//! records are only in memory, so none of them is acknowledged yet.
+//! Each stream or stream set has one open batch, which accepts records; closed ones are being
+//! delivered. The member of a set is chosen when its batch is closed, so no batch is split, and
+//! none waits for a sick one. These records are only in memory, so none of them is acknowledged
+//! yet.
 //!
 //! A batch waits for others only if they are likely to come, and only until it fills an aggregated
 //! record: what comes later would be billed the same in a call of its own.
@@ -12,6 +14,7 @@ use crate::base::clock::{Milliseconds, is_ahead};
 use crate::delivery::StreamBatch;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::shard::arrivals::Arrivals;
 use crate::shard::dedup::DedupKey;
 
@@ -58,7 +61,7 @@ pub enum Fullness {
 #[derive(Debug)]
 struct OpenBatch {
     id: BatchId,
-    stream: Stream,
+    to: StreamSet,
     records: Vec<Record>,
     seen_keys: Vec<Option<DedupKey>>,
     bytes: usize,
@@ -143,22 +146,23 @@ impl Batcher {
         self.arrivals.next_request();
     }
 
-    /// Puts a record into its stream's open batch, which it opens at `now` if there is none.
+    /// Puts a record into the open batch of its stream or stream set, which it opens at `now` if
+    /// there is none.
     pub fn add(
         &mut self,
-        stream: &Stream,
+        to: &StreamSet,
         record: Record,
         seen_key: Option<DedupKey>,
         now: Milliseconds,
         limits: impl FnOnce() -> OpenLimits,
     ) -> (Slot, Fullness) {
-        let recent_requests = self.arrivals.count(stream, now);
-        let position = self.open.iter().position(|open| open.stream == *stream);
+        let recent_requests = self.arrivals.count(to, now);
+        let position = self.open.iter().position(|open| open.to == *to);
         let position = position.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
             self.open.push(OpenBatch {
                 id: self.next,
-                stream: stream.clone(),
+                to: to.clone(),
                 records: Vec::new(),
                 seen_keys: Vec::new(),
                 bytes: 0,
@@ -195,9 +199,9 @@ impl Batcher {
         self.buffer_bytes.saturating_sub(marked_for_spill)
     }
 
-    /// Marks the open batches of these streams to be closed now.
-    pub fn mark_for_spill(&mut self, of: impl Fn(&Stream) -> bool) {
-        for open in self.open.iter_mut().filter(|open| of(&open.stream)) {
+    /// Marks the open batches of these streams and stream sets to be closed now.
+    pub fn mark_for_spill(&mut self, of: impl Fn(&StreamSet) -> bool) {
+        for open in self.open.iter_mut().filter(|open| of(&open.to)) {
             open.closes_when = ClosesWhen::Now;
         }
     }
@@ -229,26 +233,27 @@ impl Batcher {
         open.map_or(&[], |open| open.records.as_slice())
     }
 
-    pub fn stream_of(&self, id: BatchId) -> Option<&Stream> {
-        self.open.iter().find(|open| open.id == id).map(|open| &open.stream)
+    pub fn set_of(&self, id: BatchId) -> Option<&StreamSet> {
+        self.open.iter().find(|open| open.id == id).map(|open| &open.to)
     }
 
-    /// Whether an open batch must wait, because its stream has the maximum of batches in flight.
-    pub fn is_blocked(&self, id: BatchId) -> bool {
+    /// Whether an open batch must wait, because `stream`, which is to have it, has the maximum of
+    /// batches in flight.
+    pub fn is_blocked(&self, id: BatchId, stream: &Stream) -> bool {
         let Some(open) = self.open.iter().find(|open| open.id == id) else {
             return false;
         };
         if open.closes_when == ClosesWhen::Now {
             return false;
         }
-        let under_way = self.under_way.values().filter(|it| it.stream == open.stream);
+        let under_way = self.under_way.values().filter(|it| it.stream == *stream);
         under_way.count() >= Self::MAX_IN_FLIGHT
     }
 
-    /// Closes a batch. Returns `None` if it was closed before.
-    pub fn close(&mut self, id: BatchId) -> Option<StreamBatch> {
+    /// Closes a batch, for `stream`. Returns `None` if it was closed before.
+    pub fn close(&mut self, id: BatchId, stream: Stream) -> Option<StreamBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
-        let OpenBatch { stream, records, seen_keys, bytes, .. } = self.open.swap_remove(position);
+        let OpenBatch { records, seen_keys, bytes, .. } = self.open.swap_remove(position);
         self.under_way.insert(id, InFlightBatch { seen_keys, stream: stream.clone(), bytes });
         Some(StreamBatch { stream, records })
     }
@@ -290,13 +295,23 @@ mod tests {
         OpenLimits { call, aggregate_bytes: None }
     }
 
+    fn close(batches: &mut Batcher, id: BatchId) -> Option<StreamBatch> {
+        let stream = batches.set_of(id)?.first().clone();
+        batches.close(id, stream)
+    }
+
+    fn is_blocked(batches: &Batcher, id: BatchId) -> bool {
+        batches.set_of(id).is_some_and(|set| batches.is_blocked(id, set.first()))
+    }
+
     fn add(
         batches: &mut Batcher,
         name: &str,
         bytes: usize,
         batch_limits: BatchLimits,
     ) -> (Slot, Fullness) {
-        batches.add(&stream(name), sized(bytes), None, 0, || unaggregated(batch_limits))
+        let limits = || unaggregated(batch_limits);
+        batches.add(&stream(name).into(), sized(bytes), None, 0, limits)
     }
 
     #[test]
@@ -306,16 +321,16 @@ mod tests {
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         let (events, others) = ("firehose:events", "firehose:others");
         let (first, other) = (open(&mut batches, events), open(&mut batches, others));
-        assert!(!batches.is_blocked(first));
-        batches.close(first);
+        assert!(!is_blocked(&batches, first));
+        close(&mut batches, first);
         let second = open(&mut batches, events);
-        assert!(!batches.is_blocked(second));
-        batches.close(second);
+        assert!(!is_blocked(&batches, second));
+        close(&mut batches, second);
         let third = open(&mut batches, events);
-        assert!(batches.is_blocked(third) && !batches.is_blocked(other));
+        assert!(is_blocked(&batches, third) && !is_blocked(&batches, other));
         batches.end(first);
-        assert!(!batches.is_blocked(third));
-        assert!(!batches.is_blocked(99), "it is closed, or was never there");
+        assert!(!is_blocked(&batches, third));
+        assert!(!is_blocked(&batches, 99), "it is closed, or was never there");
     }
 
     #[test]
@@ -325,22 +340,22 @@ mod tests {
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         for _ in 0..2 {
             let under_way = open(&mut batches, "firehose:sick");
-            batches.close(under_way);
+            close(&mut batches, under_way);
         }
         let (sick, well) = (open(&mut batches, "firehose:sick"), open(&mut batches, "firehose:a"));
-        assert!(batches.is_blocked(sick) && batches.marked_for_spill().is_empty());
+        assert!(is_blocked(&batches, sick) && batches.marked_for_spill().is_empty());
         assert_eq!(batches.unmarked_bytes(), 400);
-        batches.mark_for_spill(|of| *of == stream("firehose:sick"));
-        assert!(!batches.is_blocked(sick));
+        batches.mark_for_spill(|of| *of == stream("firehose:sick").into());
+        assert!(!is_blocked(&batches, sick));
         assert_eq!((batches.marked_for_spill(), batches.unmarked_bytes()), (vec![sick], 300));
-        batches.close(sick);
+        close(&mut batches, sick);
         assert_eq!(
             (batches.marked_for_spill(), batches.unmarked_bytes()),
             (vec![], 400),
             "it is settled next"
         );
         batches.end(sick);
-        assert_eq!((batches.buffer_bytes(), batches.close(well).is_some()), (300, true));
+        assert_eq!((batches.buffer_bytes(), close(&mut batches, well).is_some()), (300, true));
     }
 
     #[test]
@@ -384,15 +399,15 @@ mod tests {
         assert_eq!(slot("kinesis:a", 12), Slot { batch: 2, index: 0 });
         assert_eq!(slot("firehose:b", 13), Slot { batch: 3, index: 0 });
         assert_eq!(slot("firehose:a", 14), Slot { batch: 1, index: 1 });
-        let closed = batches.close(1).unwrap();
+        let closed = close(&mut batches, 1).unwrap();
         assert_eq!(closed.stream, stream("firehose:a"));
         assert_eq!(closed.records, [sized(11), sized(14)]);
-        assert!(batches.close(1).is_none() && batches.close(9).is_none());
+        assert!(close(&mut batches, 1).is_none() && close(&mut batches, 9).is_none());
         let mut slot = |name, bytes| add(&mut batches, name, bytes, batch_limits).0;
         assert_eq!(slot("firehose:a", 15), Slot { batch: 4, index: 0 });
         assert_eq!(slot("firehose:b", 16), Slot { batch: 3, index: 1 });
-        assert_eq!(batches.close(3).unwrap().records, [sized(13), sized(16)]);
-        assert_eq!(batches.close(2).unwrap().stream, stream("kinesis:a"));
+        assert_eq!(close(&mut batches, 3).unwrap().records, [sized(13), sized(16)]);
+        assert_eq!(close(&mut batches, 2).unwrap().stream, stream("kinesis:a"));
     }
 
     #[test]
@@ -400,21 +415,21 @@ mod tests {
         let batch_limits = || unaggregated(BatchLimits { bytes: 1_000, records: 9 });
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
-            batches.add(&stream(name), sized(10), Some(seen_key(key)), 0, batch_limits);
+            batches.add(&stream(name).into(), sized(10), Some(seen_key(key)), 0, batch_limits);
         }
-        batches.add(&stream("firehose:a"), sized(100), None, 0, batch_limits);
+        batches.add(&stream("firehose:a").into(), sized(100), None, 0, batch_limits);
         let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
         let slot = |batch, index| Some(Slot { batch, index });
         let all = [slot(1, 0), slot(1, 1), slot(2, 0)];
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         assert!(batches.end(1).is_none(), "it is open");
-        batches.close(1).unwrap();
+        close(&mut batches, 1).unwrap();
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         let ended = batches.end(1).unwrap();
         assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
         assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, slot(2, 0)], 10));
         assert!(batches.end(1).is_none());
-        batches.close(2).unwrap();
+        close(&mut batches, 2).unwrap();
         batches.end(2).unwrap();
         assert_eq!((found(&batches), batches.buffer_bytes()), ([None; 3], 0));
     }

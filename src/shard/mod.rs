@@ -1,10 +1,10 @@
 //! The shard: the object that owns a share of the devices, without its I/O.
 //!
 //! A request brings records. The shard filters out duplicates, assigns each event to its session,
-//! and puts its record into the batch of its stream. The driver closes a batch when it is full or
-//! its linger time is over, delivers it, and passes the report to the shard. Records that the
-//! stream did not accept are spilled to the shard's own storage. Only then is a record durable, and
-//! its event seen.
+//! and puts its record into the batch of its stream, or of its stream set. The driver closes a
+//! batch when it is full or its linger time is over, delivers it, and passes the report to the
+//! shard. Records that the stream did not accept are spilled to the shard's own storage. Only then
+//! is a record durable, and its event seen.
 //!
 //! ```text
 //! admitted = shard.admit(items)                 // an Admission for each item
@@ -42,6 +42,7 @@ use crate::model::placement::ShardNumber;
 use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::shard::dedup::{DedupKey, DedupWindow};
 use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
@@ -56,6 +57,8 @@ use storage::{Storage, StorageError};
 /// The state of a shard.
 #[derive(Debug)]
 pub struct ShardCore {
+    /// Its number, by which it has a member of each stream set.
+    number: ShardNumber,
     devices: DeviceStore,
     seen: DedupWindow,
     batches: Batcher,
@@ -104,14 +107,14 @@ impl BatchEvents {
     fn add(
         &mut self,
         batches: &mut Batcher,
-        stream: &Stream,
+        to: &StreamSet,
         record: Record,
         seen_key: Option<DedupKey>,
         now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
-        let limits = || open_limits(stream, destinations);
-        let (slot, fullness) = batches.add(stream, record, seen_key, now, limits);
+        let limits = || open_limits(to.first(), destinations);
+        let (slot, fullness) = batches.add(to, record, seen_key, now, limits);
         if slot.index == 0 {
             self.opened.push(slot.batch);
         }
@@ -216,6 +219,7 @@ impl ShardCore {
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         Ok(Self {
+            number: 0,
             devices: DeviceStore::load(storage, sharding.session, now)?,
             seen: DedupWindow::load(storage, sharding.dedupe, now)?,
             batches: Batcher::default(),
@@ -225,6 +229,12 @@ impl ShardCore {
             device_rates: DeviceRates::default(),
             device_events_per_minute: sharding.device_events_per_minute,
         })
+    }
+
+    /// Sets its number, which is 0 otherwise.
+    #[must_use]
+    pub fn with_number(self, number: ShardNumber) -> Self {
+        Self { number, ..self }
     }
 
     /// Admits the items of a request. `random` is drawn anew for each session. If memory is full,
@@ -239,14 +249,16 @@ impl ShardCore {
         random: impl Fn() -> [u8; 10],
         is_sick: impl Fn(&Stream) -> bool,
     ) -> Result<AdmitResult, AdmitError> {
-        let fullness = self.make_room_for(&items, self.max_held_bytes, &is_sick)?;
+        let number = self.number;
+        let is_sick = |set: &StreamSet| is_sick(&set.member_for(number, &is_sick));
+        let fullness = self.make_room_for(&items, self.max_held_bytes, is_sick)?;
         // All sessions come first: if one cannot be read, no record was queued.
         let sessions = self.observe(&items, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
         let mut admitted = AdmitResult { overflowing, ..AdmitResult::default() };
         self.batches.next_request();
         for (item, session) in items.into_iter().zip(&sessions) {
-            let ShardItem { stream, record, event, .. } = item;
+            let ShardItem { to, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
             if let Some(admission) =
                 seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, now))
@@ -259,7 +271,7 @@ impl ShardCore {
                 None => record,
             };
             let batches = &mut self.batches;
-            let slot = admitted.events.add(batches, &stream, record, seen_key, now, destinations);
+            let slot = admitted.events.add(batches, &to, record, seen_key, now, destinations);
             admitted.admissions.push(Admission::Queued(slot));
         }
         if fullness == BufferState::IsFull {
@@ -295,7 +307,7 @@ impl ShardCore {
         &mut self,
         items: &[ShardItem<'_>],
         limit: usize,
-        is_sick: impl Fn(&Stream) -> bool,
+        is_sick: impl Fn(&StreamSet) -> bool,
     ) -> Result<BufferState, AdmitError> {
         let bytes = |item: &ShardItem<'_>| item.record.bytes().len();
         let request: usize = items.iter().map(bytes).sum();
@@ -312,7 +324,7 @@ impl ShardCore {
         }
         self.batches.mark_for_spill(&is_sick);
         let held = self.batches.unmarked_bytes();
-        let staying = items.iter().filter(|item| !is_sick(&item.stream)).map(bytes).sum();
+        let staying = items.iter().filter(|item| !is_sick(&item.to)).map(bytes).sum();
         match staying == 0 || fits(held, staying) {
             true => Ok(BufferState::IsFull),
             false => Err(AdmitError::BufferFull { held, limit }),
@@ -354,28 +366,35 @@ impl ShardCore {
     }
 
     /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered: for
-    /// `linger_ms`, or not at all if no other request is expected in that time.
-    /// `free_calls` is the number of calls that may be started, and `accepting_at` is when a stream that
-    /// may be called last accepted a record. Call this after each admission, report, timer and end of
-    /// a call.
+    /// `linger_ms`, or not at all if no other request is expected in that time. `free_calls` is the
+    /// number of calls that may be started, and `accepting_at` is when a stream that may be called
+    /// last accepted a record. A batch for a stream set goes to the shard's member, or to another one
+    /// if that `is_sick` or has records in the spill that come first. Call this after each admission,
+    /// report, timer and end of a call.
     pub fn next_actions(
         &mut self,
         now: Milliseconds,
         linger_ms: u64,
         mut free_calls: usize,
         accepting_at: impl Fn(&Stream) -> Option<Milliseconds>,
+        is_sick: impl Fn(&Stream) -> bool,
     ) -> NextActions {
         let (due, wake_at) = self.batches.due(now, linger_ms);
         let mut next = NextActions { wake_at, ..NextActions::default() };
         for batch in due {
-            let is_spilled = self.goes_to_spill(batch, &accepting_at);
+            let Some(set) = self.batches.set_of(batch) else { continue };
+            let is_avoided = |stream: &Stream| {
+                is_sick(stream) || self.spill.must_queue(stream, accepting_at(stream))
+            };
+            let stream = set.member_for(self.number, is_avoided).into_owned();
+            let is_spilled = self.goes_to_spill(batch, &stream, &accepting_at);
             let needs_call = !is_spilled || !self.spill.has_room(self.batches.records_of(batch));
-            let is_blocked = !is_spilled && self.batches.is_blocked(batch);
+            let is_blocked = !is_spilled && self.batches.is_blocked(batch, &stream);
             if is_blocked || (needs_call && free_calls == 0) {
                 next.is_blocked = true;
                 continue;
             }
-            if let Some(action) = self.close(batch, &accepting_at) {
+            if let Some(action) = self.close(batch, stream, &accepting_at) {
                 free_calls = free_calls.saturating_sub(usize::from(needs_call));
                 next.start.push((batch, action));
             }
@@ -383,26 +402,28 @@ impl ShardCore {
         next
     }
 
-    /// Whether an open batch is spilled when it is closed, if there is room. `accepting_at` is when a
-    /// stream that may be called last accepted a record.
+    /// Whether an open batch is spilled when it is closed for `stream`, if there is room.
+    /// `accepting_at` is when a stream that may be called last accepted a record.
     fn goes_to_spill(
         &self,
         batch: BatchId,
+        stream: &Stream,
         accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
     ) -> bool {
-        let must_queue = |stream: &Stream| self.spill.must_queue(stream, accepting_at(stream));
         self.batches.marked_for_spill().contains(&batch)
-            || self.batches.stream_of(batch).is_some_and(must_queue)
+            || self.spill.must_queue(stream, accepting_at(stream))
     }
 
-    /// Closes a batch that is due. Returns `None` if it was closed before. `accepting_at` is as above.
+    /// Closes a batch that is due, for `stream`. Returns `None` if it was closed before.
+    /// `accepting_at` is as above.
     fn close(
         &mut self,
         batch: BatchId,
+        stream: Stream,
         accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
     ) -> Option<BatchAction> {
-        let is_spilled = self.goes_to_spill(batch, accepting_at);
-        let StreamBatch { stream, records } = self.batches.close(batch)?;
+        let is_spilled = self.goes_to_spill(batch, &stream, accepting_at);
+        let StreamBatch { stream, records } = self.batches.close(batch, stream)?;
         // If the spill is full, the records are sent at once: otherwise none might ever be sent
         // again.
         if !is_spilled || !self.spill.has_room(&records) {
@@ -457,7 +478,7 @@ impl ShardCore {
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
                 RecordStatus::Pending => of_pending.clone().into(),
-                RecordStatus::Rejected(error) if *stream == destinations.failed => {
+                RecordStatus::Rejected(error) if destinations.failed.contains(stream) => {
                     not_durable(&error.code).into()
                 }
                 RecordStatus::Rejected(error) => {

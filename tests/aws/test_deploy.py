@@ -173,6 +173,26 @@ def test_a_second_run_makes_no_second_key(accounts: FakeAccounts) -> None:
     assert "deploy: secrets stored: none was missing\n" in result.stdout
     assert in_s3(accounts, result.stdout)
     assert accounts.cloudflare.secrets == before
+
+
+def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None:
+    pair = ("--parameter", "StreamsPerLevel=2")
+    dry = accounts.deploy("--dry-run", *pair)
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert "  Add    AWS::KinesisFirehose::DeliveryStream streamlow1\n" in dry.stdout
+    assert "headwater-streams" not in accounts.stacks()
+    result = accounts.deploy(*pair)
+    assert result.returncode == 0, result.stderr
+    # Six streams with two alarms each, and a policy.
+    assert "deploy: the stack headwater-streams is up to date, 19 changes\n" in result.stdout
+    assert in_s3(accounts, result.stdout)
+    again = accounts.deploy()
+    assert "deploy: the stack headwater-streams is up to date, 0 changes\n" in again.stdout
+    fewer = accounts.deploy("--parameter", "StreamsPerLevel=1")
+    assert fewer.returncode == 1
+    assert "StreamsPerLevel can't go from 2 to 1: Firehose deletes a stream" in fewer.stderr
+    wrong = accounts.deploy("--parameter", "StreamsPerLevel=3")
+    assert wrong.stderr == "deploy: StreamsPerLevel must be one of 1, 2, 4, 8, 16, not 3\n"
     assert accounts.keys() == [before["AWS_ACCESS_KEY_ID"]]
 
 

@@ -127,3 +127,23 @@ def test_a_route_may_name_a_kinesis_stream_to_be_made(
             deployment.check_streams(outputs)
     else:
         deployment.check_streams(outputs)
+
+
+@pytest.mark.parametrize(
+    ("per_level", "refused"),
+    [("16", None), ("8", "firehose:LowStream-15"), (None, "firehose:LowStream-0")],
+)
+def test_a_route_may_name_the_members_that_the_stack_has(
+    per_level: str | None, refused: str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text('[vars.HEADWATER]\nroutes = [{ to = "firehose:LowStream-{0..15}" }]\n')
+    arguments = {"env": None, "parameter": [], "template": TEMPLATE, "stack": "headwater", "poll": 0}
+    deployment = Deployment(argparse.Namespace(**arguments))
+    deployment.settings = WorkerSettings(None, file)
+    outputs = {name: name for name in STREAM_OUTPUTS}
+    if refused:
+        with pytest.raises(DeployError, match=rf"{refused}\b.*make a stream set with --parameter StreamsPerLevel=N"):
+            deployment.check_streams(outputs, per_level)
+    else:
+        deployment.check_streams(outputs, per_level)

@@ -13,7 +13,7 @@ use headwater::config::{Config, RawConfig};
 use headwater::delivery::aggregate;
 use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT};
 use headwater::ingest;
-use headwater::ingest::by_stream;
+use headwater::ingest::by_destination;
 use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
 use headwater::model::request::RequestContext;
@@ -169,12 +169,10 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<Vec<u8>> {
     let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
     let request = ingest::authorize(&context, None, config).request.unwrap();
     let mut batch = ingest::post(&body, &request, &mut ids).expect("beacons are good");
-    let consignments = by_stream(batch.take_records());
-    let [(stream_batch, _)] = consignments.as_slice() else {
-        panic!("every beacon goes to one stream")
-    };
-    assert_eq!(stream_batch.records.len(), count);
-    stream_batch.records.iter().map(|record| record.bytes().to_vec()).collect()
+    let consignments = by_destination(batch.take_records());
+    let [destination] = consignments.as_slice() else { panic!("every beacon goes to one stream") };
+    assert_eq!(destination.records.len(), count);
+    destination.records.iter().map(|record| record.bytes().to_vec()).collect()
 }
 
 /// Prints the mean bytes of each column, name and punctuation included, the longest first.

@@ -24,7 +24,7 @@ use headwater::delivery::health::StreamHealth;
 use headwater::delivery::response::{CallResult, HttpResponse};
 use headwater::delivery::stream_delivery::{Action, StreamDelivery};
 use headwater::ingest;
-use headwater::ingest::{PendingRecord, by_stream};
+use headwater::ingest::{DestinationRecords, PendingRecord, by_destination};
 use headwater::model::device_key::DeviceKey;
 use headwater::model::request::RequestContext;
 use headwater::model::stream::Stream;
@@ -127,7 +127,7 @@ fn run(step: Step, sample: Sample) -> usize {
     };
     match step {
         Step::Floor => each(|_, body| drop(black_box(floor(body)))),
-        Step::Records => each(|recipe, body| drop(black_box(by_stream(recipe.records(body))))),
+        Step::Records => each(|recipe, body| drop(black_box(by_destination(recipe.records(body))))),
         Step::Call => each(|recipe, body| drop(black_box(recipe.calls(body)))),
         Step::Shard => Shard::new(&recipe).run(bodies),
     }
@@ -146,7 +146,7 @@ fn run_hostile(name: &str) {
     counted(|| {
         let authorized = ingest::authorize(&recipe.context, None, &recipe.config).request.unwrap();
         let batch = ingest::post(&request, &authorized, &mut ids());
-        drop(batch.map(|mut batch| by_stream(batch.take_records())));
+        drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
     println!("{} {}", body.len(), row.beacons);
 }
@@ -188,13 +188,13 @@ impl Recipe {
 
     /// Returns the signed calls of a request that delivers its own records.
     fn calls(&self, body: &str) -> Vec<Request<Vec<u8>>> {
-        let batches = by_stream(self.records(body));
-        let call = |(batch, _): (StreamBatch, _)| {
+        let call = |DestinationRecords { to, records, .. }: DestinationRecords| {
+            let batch = StreamBatch { stream: to.first().clone(), records };
             let scope = CredentialScope { region: &self.config.aws.region, service: "firehose" };
             let call = Sending::new(batch, &self.config).call(&self.config).unwrap();
             sigv4::sign(call, &self.config.aws.credentials, scope, now()).unwrap()
         };
-        batches.into_iter().map(call).collect()
+        by_destination(self.records(body)).into_iter().map(call).collect()
     }
 }
 
@@ -281,7 +281,8 @@ impl<'a> Shard<'a> {
     /// all of them.
     fn deliver(&mut self, linger_ms: u64) {
         let config = &self.recipe.config;
-        let due = counted(|| self.core.next_actions(NOW, linger_ms, usize::MAX, |_| Some(NOW)));
+        let next = || self.core.next_actions(NOW, linger_ms, usize::MAX, |_| Some(NOW), |_| false);
+        let due = counted(next);
         for (id, action) in due.start {
             let BatchAction::Deliver(batch) = action else { panic!("a batch is spilled") };
             let stream = batch.stream.clone();

@@ -15,7 +15,7 @@ use divan::Bencher;
 use headwater::config::Config;
 use headwater::delivery::StreamBatch;
 use headwater::ingest;
-use headwater::ingest::by_stream;
+use headwater::ingest::{DestinationRecords, by_destination};
 use headwater::model::beacon::Beacon;
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::record::Record;
@@ -111,8 +111,12 @@ impl Steps {
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
         let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
-        let records = by_stream(ingest::post(&body, &request, ids).unwrap().take_records());
-        records.into_iter().map(|(batch, _)| batch).collect()
+        let records = by_destination(ingest::post(&body, &request, ids).unwrap().take_records());
+        let batch = |DestinationRecords { to, records, .. }: DestinationRecords| StreamBatch {
+            stream: to.first().clone(),
+            records,
+        };
+        records.into_iter().map(batch).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest;
 use headwater::ingest::IngestBatch;
 use headwater::ingest::error::IngestError;
-use headwater::ingest::pending::by_stream;
+use headwater::ingest::pending::{DestinationRecords, by_destination};
 use headwater::model::event::EventIdGenerator;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
@@ -101,10 +101,10 @@ pub fn deliver(
 ) -> Result<Vec<Delivered>, IngestError> {
     let mut delivered = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        for (records_of_stream, beacons) in by_stream(batch.take_records()) {
-            let stream = records_of_stream.stream.to_string();
-            let records: Vec<(Record, RecordStatus)> = records_of_stream
-                .records
+        for destination in by_destination(batch.take_records()) {
+            let DestinationRecords { to, records, beacons } = destination;
+            let stream = to.to_string();
+            let records: Vec<(Record, RecordStatus)> = records
                 .into_iter()
                 .map(|record| {
                     let status = status(&stream, &record);
@@ -121,7 +121,7 @@ pub fn deliver(
             let problem = is_pending.then_some(DeliveryError::TimedOut);
             let report =
                 DeliveryReport { records, problem, retry_after_s: 7, ..DeliveryReport::default() };
-            batch.apply_report(&records_of_stream.stream, &beacons, report)?;
+            batch.apply_report(to.first(), &beacons, report)?;
         }
     }
     assert!(batch.take_records().is_empty(), "deliveries of deliveries, without an end");

@@ -242,9 +242,11 @@ def options(script: str) -> set[str]:
 
 @cache
 def parameters() -> dict[str, str]:
-    """The parameters of the template with their defaults."""
-    template, _ = cfnlint.decode.decode(str(ROOT / "scripts/aws/headwater.yaml"))
-    return {name: str(each["Default"]) for name, each in template["Parameters"].items()}
+    """The parameters of the templates with their defaults."""
+    files = [ROOT / "scripts/aws" / name for name in ("headwater.yaml", "streams.yaml")]
+    templates = [cfnlint.decode.decode(str(file))[0] for file in files]
+    known = [item for template in templates for item in template["Parameters"].items()]
+    return {name: str(each["Default"]) for name, each in known if "Default" in each}
 
 
 # What is compared.

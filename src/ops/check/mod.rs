@@ -10,7 +10,8 @@ pub mod variables;
 use toml::Table;
 
 use crate::config::{Binding, Config, ConfigError, ConfigErrors};
-use crate::model::stream::Stream;
+use crate::model::stream::{Service, Stream};
+use crate::model::stream_set::StreamSet;
 use crate::ops::bindings::{CLASSES, WranglerBindings};
 use finding::{FaultWeight, Finding};
 use variables::{
@@ -20,6 +21,9 @@ use variables::{
 /// The default of the parameter StreamPrefix of scripts/aws/headwater.yaml, which starts the names
 /// of the streams that it creates.
 pub const STREAM_PREFIX: &str = "events";
+
+/// The largest value of its parameter StreamsPerLevel.
+const MOST_PER_LEVEL: u32 = 16;
 
 /// The result of reading wrangler.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,28 +182,36 @@ fn shown(error: &ConfigError, environment: &str) -> String {
     }
 }
 
-/// Returns a warning for each stream that scripts/deploy does not create. The prefix of those that
-/// it creates is taken from the name of the stream of failed events.
+/// Returns a warning for each stream or stream set that scripts/deploy does not create. The prefix
+/// of those that it creates is taken from the name of the stream of failed events.
 fn streams_not_created(config: &Config) -> Vec<String> {
     let failed = config.destinations.failed.to_string();
     let failed = failed.strip_prefix("firehose:").and_then(|name| name.strip_suffix("-failed"));
     let prefix = failed.unwrap_or(STREAM_PREFIX);
     let made = ["low", "mid", "high", "failed"].map(|kind| format!("firehose:{prefix}-{kind}"));
-    let is_strange = |stream: &&Stream| {
-        let name = stream.to_string();
-        name.starts_with("firehose:") && !made.contains(&name)
+    let members = ["low", "mid", "high"].map(|kind| {
+        StreamSet::parse(&format!("firehose:{prefix}-{kind}-{{0..{}}}", MOST_PER_LEVEL - 1))
+    });
+    let is_made = |stream: &Stream| {
+        let is_member =
+            |set: &Result<StreamSet, _>| set.as_ref().is_ok_and(|set| set.contains(stream));
+        made.contains(&stream.to_string()) || members.iter().any(is_member)
     };
-    let warning = |stream: &Stream| {
-        let settings = config.settings_of(stream);
+    let is_strange = |set: &&StreamSet| {
+        set.first().service == Service::Firehose && !set.members().all(|stream| is_made(&stream))
+    };
+    let warning = |set: &StreamSet| {
+        let settings = config.settings_of(set.first());
         let names = if settings.len() == 1 { "names" } else { "name" };
         format!(
-            "{} {names} {stream}, which scripts/deploy does not make (it makes {}); create it, and let the worker's user write to it",
+            "{} {names} {set}, which scripts/deploy does not make (it makes {}, and with StreamsPerLevel=16 sets such as firehose:{prefix}-low-{{0..15}}); create it, and let the worker's user write to it",
             settings.join(", "),
             made.join(", ")
         )
     };
-    let mut strange: Vec<&Stream> = config.streams().into_iter().filter(is_strange).collect();
-    strange.sort_unstable_by_key(|stream| config.settings_of(stream));
+    let mut strange: Vec<&StreamSet> =
+        config.stream_sets().into_iter().filter(is_strange).collect();
+    strange.sort_unstable_by_key(|set| config.settings_of(set.first()));
     strange.into_iter().map(warning).collect()
 }
 

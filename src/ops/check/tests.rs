@@ -91,7 +91,7 @@ fn each_mistake_names_its_key() {
         (
             "firehose:events-mid",
             "firehose:acme",
-            "warning: wrangler.toml: HEADWATER.routes[0].to names firehose:acme, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create it, and let the worker's user write to it",
+            "warning: wrangler.toml: HEADWATER.routes[0].to names firehose:acme, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed, and with StreamsPerLevel=16 sets such as firehose:events-low-{0..15}); create it, and let the worker's user write to it",
         ),
         (
             "AWS_REGION = \"eu-west-1\"",
@@ -139,7 +139,7 @@ fn a_problem_of_a_tenant_names_its_key() {
             "[{ level = \"low\", to = \"firehose:events-lwo\" }, { to = \"firehose:events-mid\" }]"
         ),
         [
-            "warning: wrangler.toml: HEADWATER.keys.pk_shop.routes[0].to names firehose:events-lwo, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed); create it, and let the worker's user write to it"
+            "warning: wrangler.toml: HEADWATER.keys.pk_shop.routes[0].to names firehose:events-lwo, which scripts/deploy does not make (it makes firehose:events-low, firehose:events-mid, firehose:events-high, firehose:events-failed, and with StreamsPerLevel=16 sets such as firehose:events-low-{0..15}); create it, and let the worker's user write to it"
         ]
     );
 }

@@ -145,8 +145,11 @@ impl Diagnosis {
             (!failing.operator, failing.is_of_others(), failing.since)
         });
         let refuses = |name: &str| failing.iter().any(|it| it.operator && it.stream == name);
-        let failed = config.destinations.failed.to_string();
-        let mut events = streams.iter().filter(|stream| stream.stream != failed);
+        let is_of_failed = |stream: &&StreamState| {
+            let stream = Stream::parse(&stream.stream);
+            stream.is_ok_and(|stream| config.destinations.failed.contains(&stream))
+        };
+        let mut events = streams.iter().filter(|stream| !is_of_failed(stream));
         let any_open = events.any(|stream| !refuses(&stream.stream));
         let is_silent = |shard: &&ShardView| shard.state().is_none();
         let spilled = shards.map(Spilled::of);

@@ -15,7 +15,7 @@ use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::outcome::{FailureCode, OutcomeKind, Verdict};
 use crate::model::record::Record;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 
 /// The most bytes of the received text, and of the record, in one entry.
 const MAX_BYTES: usize = 65_536;
@@ -195,7 +195,7 @@ impl<'a> Entry<'a> {
         entry.message = verdict.message.map(str::to_owned);
         entry.stream = match verdict.outcome {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
-                beacon.stream.as_ref().map(Stream::to_string)
+                beacon.stream.as_ref().map(StreamSet::to_string)
             }
             OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
         };

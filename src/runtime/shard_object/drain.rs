@@ -14,6 +14,7 @@ use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::ingest::reroute;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::gate::{CallPurpose, CallSlot};
 use crate::runtime::log::Component;
@@ -124,6 +125,11 @@ impl ShardObject {
         Ok(batch.map(|batch| (batch, slot)))
     }
 
+    /// Returns the shard's member of `set`.
+    fn member_of(&self, set: &StreamSet) -> Stream {
+        deliver::member_for(self.number.unwrap_or_default(), set)
+    }
+
     /// Delivers a batch, and applies its report.
     async fn deliver(
         &self,
@@ -140,15 +146,13 @@ impl ShardObject {
         };
         let report = deliver::deliver_batch(batch, config, policy, slot).await;
         let random = u32::from_ne_bytes(random());
+        // The failed events of a failed-events stream stay there, whatever its set.
+        let failed = match config.destinations.failed.contains(&stream) {
+            true => stream.clone(),
+            false => self.member_of(&config.destinations.failed),
+        };
         let apply_report = |shard: &mut shard::ShardCore| {
-            shard.spill().apply_report(
-                storage,
-                token,
-                report,
-                &config.destinations.failed,
-                now_ms(),
-                random,
-            )
+            shard.spill().apply_report(storage, token, report, &failed, now_ms(), random)
         };
         // A stream whose drain failed is retried later.
         if let Err(error) = self.with(apply_report)? {
@@ -179,7 +183,9 @@ impl ShardObject {
             if !depths.any(|depth| reroute::has_to_move(depth, config)) {
                 return Ok(Moved::default());
             }
-            let current_stream = |record: &Record| reroute::current_stream(record, stream, config);
+            let current_stream = |record: &Record| {
+                Some(self.member_of(reroute::current_set(record, stream, config)?))
+            };
             shard.spill().move_oldest(storage, stream, MOVED_BYTES, current_stream, now)
         };
         match self.with(moves)? {

@@ -78,6 +78,8 @@ struct ShardObject {
     storage: Sqlite,
     /// The name by which it is called.
     name: String,
+    /// Its number, if its name has one.
+    number: Option<ShardNumber>,
     env: Env,
     /// Loaded at the first request.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
@@ -112,6 +114,7 @@ impl Shard {
         Self {
             inner: Rc::new(ShardObject {
                 storage: Sqlite::of(storage),
+                number: name.strip_prefix("shard-").and_then(|number| number.parse().ok()),
                 name,
                 env,
                 loaded: RefCell::default(),
@@ -185,6 +188,7 @@ impl ShardObject {
             let storage = self.storage.clone();
             storage.open()?;
             let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?;
+            shard = shard.with_number(self.number.unwrap_or_default());
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
             // The alarm also reports changes from while the shard was not loaded.
@@ -312,7 +316,9 @@ impl ShardObject {
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         let (now, free_calls) = (now_ms(), self.gate.free_calls());
         let accepting_at = |stream: &Stream| stream_health::of(stream).borrow().accepting_at();
-        let next = self.with(|shard| shard.next_actions(now, linger_ms, free_calls, accepting_at));
+        let is_avoided = |stream: &Stream| stream_health::is_avoided(stream, now);
+        let next = self
+            .with(|shard| shard.next_actions(now, linger_ms, free_calls, accepting_at, is_avoided));
         let NextActions { start, wake_at, is_blocked } = next.unwrap_or_default();
         for (id, action) in start {
             // The core started no more than there are free calls.

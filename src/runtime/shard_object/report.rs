@@ -60,10 +60,8 @@ impl ShardObject {
         let status = self.with(|shard| shard.status(now))?;
         let state = health::of_shard(status, &config);
         let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
-        let name = &self.name;
-        let number = name.strip_prefix("shard-").and_then(|number| number.parse().ok());
         let report = ShardReport {
-            shard: number.ok_or_else(|| ShardError::Other("it has no number".to_owned()))?,
+            shard: self.number.ok_or_else(|| ShardError::Other("it has no number".to_owned()))?,
             at: now,
             how,
         };

@@ -12,7 +12,7 @@ use crate::model::placement::ShardNumber;
 use crate::model::record::codec::{put_record, read_record, record_len};
 use crate::model::record::{LATER_BYTES, Record};
 use crate::model::replay::Redelivery;
-use crate::model::stream::Stream;
+use crate::model::stream_set::StreamSet;
 use crate::shard::dedup::DedupKey;
 use crate::shard::sessions::SessionEvent;
 
@@ -66,7 +66,8 @@ impl EventIdentity {
 /// A record for a shard, with the properties of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardItem<'a> {
-    pub stream: Cow<'a, Stream>,
+    /// Its stream, or a set of which the shard chooses a member for each batch.
+    pub to: Cow<'a, StreamSet>,
     pub record: Record,
     /// Its event; a failed event has no session, and may be sent again.
     pub event: Option<EventIdentity>,
@@ -75,18 +76,18 @@ pub struct ShardItem<'a> {
 }
 
 /// The most bytes of an item besides its record and the name of its stream.
-const MAX_ITEM_BYTES: usize = 96;
+const MAX_ITEM_BYTES: usize = 128;
 
 pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec<u8> {
     let length = |item: &ShardItem<'_>| {
-        let stream = item.stream.name.as_str().len();
+        let stream = item.to.first().name.as_str().len();
         record_len(&item.record).saturating_add(stream).saturating_add(MAX_ITEM_BYTES)
     };
     let capacity = items.clone().map(length).fold(1, usize::saturating_add);
     let mut bytes = Vec::with_capacity(capacity);
     bytes.put_u8(VERSION);
-    for ShardItem { stream, record, event, previous_shard } in items {
-        bytes.put_bytes(stream.to_string().as_bytes());
+    for ShardItem { to, record, event, previous_shard } in items {
+        bytes.put_bytes(to.to_string().as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
         let Some(EventIdentity { key, session_event, device, redelivery }) = event else {
@@ -141,12 +142,12 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
 
 fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> {
     let malformed = reader.malformed();
-    let stream = Cow::Owned(Stream::parse(reader.text()?).map_err(|_| malformed)?);
+    let to = Cow::Owned(StreamSet::parse(reader.text()?).map_err(|_| malformed)?);
     let record = read_record(reader, LATER_BYTES)?;
     let previous_shard = Some(reader.u32()?).filter(|shard| *shard != ShardNumber::MAX);
     let kind = reader.u8()?;
     if kind == 0 {
-        return Ok(ShardItem { stream, record, event: None, previous_shard });
+        return Ok(ShardItem { to, record, event: None, previous_shard });
     }
     let key = DeviceKey::from_bytes(reader.array()?);
     let redelivery = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
@@ -166,7 +167,7 @@ fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> 
         },
     };
     let event = Some(EventIdentity { key, session_event, device, redelivery });
-    Ok(ShardItem { stream, record, event, previous_shard })
+    Ok(ShardItem { to, record, event, previous_shard })
 }
 
 #[cfg(test)]
@@ -179,8 +180,8 @@ mod tests {
     fn items() -> Vec<ShardItem<'static>> {
         let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
         let key = DeviceKey::of_event("a", event_id);
-        let item = |text: &str, event, previous_shard| ShardItem {
-            stream: Cow::Owned(Stream::parse("kinesis:orders").unwrap()),
+        let item = |to, text: &str, event, previous_shard| ShardItem {
+            to: Cow::Owned(StreamSet::parse(to).unwrap()),
             record: record::tests::record(text),
             event,
             previous_shard,
@@ -191,14 +192,25 @@ mod tests {
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
-            item("failed", None, None),
-            item("a", event(DeviceIdentity::Unknown, false, Redelivery::No), Some(0)),
+            item("firehose:failed-{08..15}", "failed", None, None),
             item(
+                "kinesis:orders",
+                "a",
+                event(DeviceIdentity::Unknown, false, Redelivery::No),
+                Some(0),
+            ),
+            item(
+                "kinesis:orders",
                 "b",
                 event(DeviceIdentity::Known { previous: None }, true, Redelivery::Lost),
                 None,
             ),
-            item("c", event(DeviceIdentity::Known { previous }, false, Redelivery::No), Some(7)),
+            item(
+                "firehose:events-{0..255}",
+                "c",
+                event(DeviceIdentity::Known { previous }, false, Redelivery::No),
+                Some(7),
+            ),
         ]
     }
 

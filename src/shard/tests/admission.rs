@@ -15,7 +15,8 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
         let closed = bench.close(1);
         assert_eq!(bench.admissions(vec![event(1, 1, 5)]), [Admission::DuplicateOf(slot(1, 0))]);
         bench.apply_report(1, closed, status);
-        bench.admit(vec![ShardItem { stream: Cow::Owned(stream(FAILED)), ..failed(&json!({})) }]);
+        bench
+            .admit(vec![ShardItem { to: Cow::Owned(stream(FAILED).into()), ..failed(&json!({})) }]);
         assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [then]);
     }
 }
@@ -187,7 +188,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     assert_eq!(bench.spilled(EVENTS), 1);
     let admissions = bench.admissions(vec![event(1, 1, 0), event(1, 2, 0)]);
     assert_eq!(admissions, [Admission::Duplicate; 2]);
-    bench.admit(vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 3, 1) }]);
+    bench.admit(vec![ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
 }

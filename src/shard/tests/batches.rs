@@ -13,14 +13,14 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         (vec![filler(mebibyte * 7 / 8), filler(1)], vec![1], vec![1]),
         (
             (0..502)
-                .map(|_| ShardItem { stream: Cow::Owned(stream(ORDERS)), ..filler(1) })
+                .map(|_| ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..filler(1) })
                 .collect(),
             vec![1],
             vec![1],
         ),
         ((0..502).map(|_| filler(1)).collect(), vec![1], vec![]),
         (
-            vec![filler(1), ShardItem { stream: Cow::Owned(stream(ORDERS)), ..filler(1) }],
+            vec![filler(1), ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..filler(1) }],
             vec![1, 2],
             vec![],
         ),
@@ -35,7 +35,8 @@ fn a_batch_closes_once_and_settles_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
-    assert!(bench.shard.close(1, |_| None).is_none() && bench.shard.close(2, |_| None).is_none());
+    let mut close = |batch| bench.shard.close(batch, stream(EVENTS), |_| None);
+    assert!(close(1).is_none() && close(2).is_none());
     let again = StreamBatch { stream: closed.stream.clone(), records: closed.records.clone() };
     assert_eq!(bench.apply_report(1, closed, RecordStatus::Pending).records, [durable()]);
     assert_eq!(bench.apply_report(1, again, RecordStatus::Pending), ApplyResult::default());
@@ -49,10 +50,11 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
     bench.end(1, RecordStatus::Pending);
     bench.admit(vec![
         event(1, 2, 0),
-        ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 3, 0) },
+        ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 0) },
     ]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, |_| None) else {
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, stream(EVENTS), |_| None)
+    else {
         panic!("not spilled")
     };
     assert_eq!(to, stream(EVENTS));
@@ -126,7 +128,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     assert_eq!(settled.events, BatchEvents { opened: vec![2], full: vec![] });
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
-    assert_eq!(closed.stream, bench.config.destinations.failed);
+    assert_eq!(closed.stream, *bench.config.destinations.failed.first());
     let line = columns(&closed.records[0]);
     assert_eq!(line["event_id"], json!(event_id(1)));
     assert!(line["original"].as_str().unwrap().contains("session_id"));
@@ -153,7 +155,7 @@ fn poison_of_many_parts_waits_for_all_of_them() {
 #[test]
 fn the_last_batch_in_flight_writes_the_checkpoint() {
     let mut bench = Bench::new(ShardConfig::default());
-    let of_orders = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(2, 2, 0) };
+    let of_orders = ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(2, 2, 0) };
     bench.admit(vec![event(1, 1, 0), of_orders]);
     bench.end(1, RecordStatus::Delivered);
     assert_eq!(bench.shard.checkpoint_due(0), CheckpointDue::No, "another batch is under way");

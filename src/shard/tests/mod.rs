@@ -7,6 +7,7 @@ mod overload;
 pub mod properties;
 pub mod simulation;
 mod starting;
+mod stream_sets;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -58,7 +59,7 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
 
 fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
-    ShardItem { stream: Cow::Owned(stream(EVENTS)), record, event: None, previous_shard: None }
+    ShardItem { to: Cow::Owned(stream(EVENTS).into()), record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
@@ -162,7 +163,8 @@ impl Bench {
 
     /// Closes a batch, which is then in flight, and returns its records.
     fn close(&mut self, batch: BatchId) -> StreamBatch {
-        match self.shard.close(batch, |_| None) {
+        let stream = self.shard.batches.set_of(batch).unwrap().first().clone();
+        match self.shard.close(batch, stream, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }

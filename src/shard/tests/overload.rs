@@ -30,7 +30,8 @@ fn a_request_over_the_limit_needs_an_empty_buffer() {
 fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let limit = event(1, 1, 0).record.bytes().len() * 3;
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
-    let orders = |number| ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, number, 0) };
+    let orders =
+        |number| ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, number, 0) };
     let events = |from, to| (from..to).map(|number| event(1, number, 0)).collect();
     bench.admit(events(1, 4));
     assert!(bench.try_admit(events(4, 5)).is_err(), "nothing is known to be wrong");
@@ -41,8 +42,12 @@ fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     bench.sick = vec![stream(EVENTS)];
     bench.admit(vec![event(1, 4, 0), orders(5)]);
     assert_eq!(bench.shard.batches.marked_for_spill(), [1]);
-    assert!(!bench.shard.batches.is_blocked(1) && bench.shard.goes_to_spill(1, |_| Some(9)));
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, |_| Some(9)) else { panic!() };
+    let events = stream(EVENTS);
+    assert!(!bench.shard.batches.is_blocked(1, &events));
+    assert!(bench.shard.goes_to_spill(1, &events, |_| Some(9)));
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, events, |_| Some(9)) else {
+        panic!()
+    };
     let settled =
         bench.shard.apply_report(1, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.records.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
@@ -55,7 +60,7 @@ fn new_batches_of_a_failing_stream_leave_memory_at_once() {
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
     bench.sick = vec![stream(EVENTS)];
     let request =
-        |number| vec![ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, number, 0) }];
+        |number| vec![ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, number, 0) }];
     bench.admit((1..=3).map(|number| event(1, number, 0)).collect());
     bench.close(1);
     assert!(bench.try_admit(request(4)).is_err(), "what is under way stays");
@@ -89,9 +94,10 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
     bench.shard.apply_report(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
     assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
     bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
-    assert!(bench.shard.goes_to_spill(2, |_| None), "its breaker is open");
-    assert!(!bench.shard.goes_to_spill(2, |_| Some(49)));
-    let Some(BatchAction::Deliver(closed)) = bench.shard.close(2, |_| Some(49)) else { panic!() };
+    assert!(bench.shard.goes_to_spill(2, &stream, |_| None), "its breaker is open");
+    assert!(!bench.shard.goes_to_spill(2, &stream, |_| Some(49)));
+    let closed = bench.shard.close(2, stream.clone(), |_| Some(49));
+    let Some(BatchAction::Deliver(closed)) = closed else { panic!() };
     let records =
         closed.records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
     let report = DeliveryReport {
@@ -101,6 +107,6 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
     };
     bench.shard.apply_report(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
     bench.admit(vec![event(1, 5, 0)]);
-    assert!(bench.shard.goes_to_spill(3, |_| Some(49)), "it takes nothing since");
-    assert!(!bench.shard.goes_to_spill(3, |_| Some(61)));
+    assert!(bench.shard.goes_to_spill(3, &stream, |_| Some(49)), "it takes nothing since");
+    assert!(!bench.shard.goes_to_spill(3, &stream, |_| Some(61)));
 }

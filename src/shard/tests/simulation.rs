@@ -125,7 +125,7 @@ fn item(number: u64) -> ShardItem<'static> {
     let identity = EventIdentity { key, session_event, device, redelivery: Redelivery::No };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
-    ShardItem { stream: Cow::Owned(stream(STREAMS[route(number)])), event, ..failed(&line) }
+    ShardItem { to: Cow::Owned(stream(STREAMS[route(number)]).into()), event, ..failed(&line) }
 }
 
 impl ShardWorld {
@@ -238,7 +238,8 @@ impl ShardWorld {
 
     fn close(&mut self, batch: BatchId) -> Checked {
         let accepting_at = |stream: &Stream| self.health[index(stream)].accepting_at();
-        match self.shard.close(batch, accepting_at) {
+        let to = self.shard.batches.set_of(batch).map(|set| set.first().clone());
+        match self.shard.close(batch, to.unwrap(), accepting_at) {
             Some(BatchAction::Deliver(closed)) => {
                 let policy = self.config.destinations.policy_of(&closed.stream);
                 let (stream, from) = (index(&closed.stream), From::Batch(batch));
@@ -302,7 +303,7 @@ impl ShardWorld {
             From::Batch(batch) => return self.apply_report(batch, &stream(STREAMS[index]), report),
             From::Spill(token) => token,
         };
-        let (failed, now) = (&self.config.destinations.failed, self.now);
+        let (failed, now) = (self.config.destinations.failed.first(), self.now);
         let settled =
             self.shard.spill().apply_report(&self.storage, token, report, failed, now, 1 << 30);
         match settled {

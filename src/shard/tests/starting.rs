@@ -4,7 +4,7 @@ use super::*;
 
 /// Returns the batches that start at `now`, when to look again, and whether any is blocked.
 fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>, bool) {
-    let next = bench.shard.next_actions(now, 100, calls, |_| None);
+    let next = bench.shard.next_actions(now, 100, calls, |_| None, |_| false);
     (next.start.iter().map(|(batch, _)| *batch).collect(), next.wake_at, next.is_blocked)
 }
 
@@ -13,7 +13,7 @@ fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>
 fn busy() -> (Bench, BatchId) {
     let mut bench = Bench::new(ShardConfig::default());
     for number in 100..105 {
-        let order = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(2, number, 0) };
+        let order = ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(2, number, 0) };
         bench.admit(vec![event(1, number, 0), order]);
     }
     for batch in [1, 2] {
@@ -53,7 +53,7 @@ fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
     let (mut bench, ended) = busy();
     bench.admit(vec![
         event(1, 1, 0),
-        ShardItem { stream: Cow::Owned(stream(ORDERS)), ..event(1, 2, 0) },
+        ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 2, 0) },
     ]);
     assert_eq!(next(&mut bench, 0, 6), (vec![], Some(100), false));
     assert_eq!(next(&mut bench, 99, 6), (vec![], Some(100), false));
@@ -67,7 +67,7 @@ fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
 fn a_full_batch_starts_before_it_has_lingered() {
     let (mut bench, ended) = busy();
     let half = failed(&json!({"x": "x".repeat(400_000)}));
-    let half = ShardItem { stream: Cow::Owned(stream(ORDERS)), ..half };
+    let half = ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..half };
     bench.admit(vec![half.clone()]);
     assert_eq!(next(&mut bench, 1, 6), (vec![], Some(100), false));
     bench.admit(vec![half]);
@@ -85,7 +85,7 @@ fn a_clock_that_is_set_back_lets_no_batch_linger_on() {
             bench.shard.admit(items, &bench.storage, destinations, 9_000, random, is_sick);
         assert!(admitted.is_ok());
         if number < 6 {
-            bench.shard.batches.close(number.into());
+            bench.shard.batches.close(number.into(), stream(EVENTS));
             bench.shard.batches.end(number.into());
         }
     }
@@ -99,7 +99,7 @@ fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
     let mut started = Vec::new();
     for number in 1..=3 {
         bench.admit(vec![event(1, number, 0)]);
-        started.extend(bench.shard.next_actions(100, 100, 6, |_| None).start);
+        started.extend(bench.shard.next_actions(100, 100, 6, |_| None, |_| false).start);
     }
     let Some((1, BatchAction::Deliver(first))) = started.into_iter().next() else { panic!() };
     assert_eq!(next(&mut bench, 200, 6), (vec![], None, true));

@@ -44,7 +44,13 @@ fn table_of(table: Value, text: &str) {
             return;
         }
     };
-    let streams = config.streams().into_iter().map(ToString::to_string).collect::<Vec<_>>();
+    let sets = config.stream_sets().into_iter().cloned().collect::<Vec<_>>();
+    let streams = config.streams();
+    for (index, stream) in streams.iter().enumerate() {
+        assert!(!streams[..index].contains(stream), "LAW: each stream is listed once");
+        assert!(config.names(stream), "LAW: a listed stream is named");
+    }
+    drop(streams);
     let recipe = Recipe { setting: Setting::Originals, config };
     let mut context = recipe.context(0);
     context.ip = None;
@@ -53,9 +59,8 @@ fn table_of(table: Value, text: &str) {
         let records = batch.take_records();
         for pending in &records {
             laws::line(pending.item.record.bytes());
-            let stream = pending.item.stream.to_string();
             assert!(
-                streams.contains(&stream),
+                sets.contains(&pending.item.to),
                 "LAW: each record has a stream of the configuration"
             );
         }
