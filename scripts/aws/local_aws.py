@@ -34,6 +34,7 @@ import os
 import signal
 import sys
 import threading
+import tomllib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self
@@ -45,11 +46,13 @@ from botocore.config import Config
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import stream_members  # noqa: E402
 from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
 from ministack_process import HOST, LocalAwsError, MinistackProcess, forget  # noqa: E402
 from private_files import private_files  # noqa: E402
 from shown_text import shown_output  # noqa: E402
 from stack import TEMPLATE, Stack, StackError  # noqa: E402
+from wrangler import WorkerSettings  # noqa: E402
 
 __all__ = [
     "HOST",
@@ -296,6 +299,19 @@ class LocalAws:
             raise LocalAwsError(str(error)) from None
         return make_the_rest(stack.outputs(), self.client)
 
+    def add_members(self, streams: Collection[str]) -> None:
+        """Make the members of stream sets that are among `streams`, as scripts/deploy does."""
+        per_level = stream_members.needed(streams, self.outputs)
+        if per_level:
+            cloudformation = self.client("cloudformation")
+            of_stack = Stack(cloudformation, STACK).parameters()
+            parameters = stream_members.parameters(per_level, self.outputs, of_stack)
+            stack = Stack(cloudformation, f"{STACK}-streams", poll_seconds=0.05)
+            try:
+                stack.apply(stream_members.TEMPLATE.read_text(), parameters)
+            except StackError as error:
+                raise LocalAwsError(str(error)) from None
+
     def _run(self, port: int) -> None:
         self._process = MinistackProcess(self.directory, self.region, port or self.port)
         self.port = self._process.port
@@ -454,12 +470,21 @@ def serve(port: int, directory: Path, *, reset: bool = False) -> None:
         if reset:
             aws.reset()
         aws.start(port, keep=True)
+        aws.add_members(_configured_streams())
         print(_lines(aws.environment()) + "ready", flush=True)
         aws.wait()
     except KeyboardInterrupt:
         pass
     finally:
         aws.stop()
+
+
+def _configured_streams() -> set[str]:
+    """The streams that wrangler.toml names; none if it can't be read, which `wrangler dev` reports."""
+    try:
+        return WorkerSettings(None).streams
+    except (OSError, tomllib.TOMLDecodeError):
+        return set()
 
 
 def print_records(kind: Kind, directory: Path) -> None:

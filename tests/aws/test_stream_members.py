@@ -91,10 +91,38 @@ def test_a_shared_parameter_allows_the_same(parameter: str) -> None:
         ("firehose:e", ["firehose:e"]),
         ("firehose:e-{0..2}", ["firehose:e-0", "firehose:e-1", "firehose:e-2"]),
         ("kinesis:e{08..10}x", ["kinesis:e08x", "kinesis:e09x", "kinesis:e10x"]),
+        ("firehose:e-{2..1}", ["firehose:e-{2..1}"]),
+        ("firehose:e-{0..999999999}", ["firehose:e-{0..999999999}"]),
     ],
 )
 def test_a_range_stands_for_each_number(stream: str, expected: list[str]) -> None:
     assert members(stream) == expected
+
+
+@pytest.mark.parametrize(
+    ("streams", "per_level"),
+    [
+        ([], None),
+        (["firehose:e-low", "firehose:other-low-3"], None),
+        (["firehose:e-low-0", "firehose:e-mid-1"], "2"),
+        (["firehose:e-mid-2"], "4"),
+        (["firehose:e-high-15", "firehose:e-high-16"], "16"),
+    ],
+)
+def test_enough_members_are_made_for_the_streams_that_are_named(
+    streams: list[str], per_level: str | None
+) -> None:
+    outputs = {level: f"e-{kind}" for level, kind in zip(stream_members.LEVELS, KINDS)}
+    assert stream_members.needed(streams, outputs) == per_level
+
+
+def test_a_local_aws_has_the_members_that_wrangler_toml_names(tmp_path: Path) -> None:
+    with LocalAws(tmp_path) as aws:
+        for _ in range(2):
+            aws.add_members({"firehose:events-mid", "firehose:events-mid-1"})
+        names = aws.client("firehose").list_delivery_streams(Limit=100)["DeliveryStreamNames"]
+    numbers = [f"events-{kind}-{number}" for kind in KINDS for number in range(2)]
+    assert sorted(names) == sorted([*numbers, *(f"events-{kind}" for kind in [*KINDS, "failed"])])
 
 
 @pytest.fixture(scope="module")
