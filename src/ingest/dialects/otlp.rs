@@ -13,6 +13,10 @@ use crate::model::outcome::Outcome;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
+/// The longest wait that is asked for, in seconds. An exporter gives up after ten by default, and at
+/// once if it would have to wait longer.
+const MAX_WAIT_S: u64 = 5;
+
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     (request.is_post && request.path == "/v1/logs").then_some(DialectEndpoint::Events)
@@ -35,7 +39,9 @@ pub fn answer(
         true => protobuf(error.status(), length_delimited(2, message.as_bytes())),
         false => DialectAnswer::json(error.status(), json!({"message": message}).to_string()),
     };
-    answer.retry_after(error)
+    let answer = answer.retry_after(error);
+    let retry_after_s = answer.retry_after_s.map(|seconds| seconds.min(MAX_WAIT_S));
+    DialectAnswer { retry_after_s, ..answer }
 }
 
 fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
@@ -171,8 +177,8 @@ mod tests {
     #[test]
     fn each_error_has_its_status_and_its_message() {
         for (error, status, retry_after_s) in [
-            (sample_errors::not_durable(), 503, Some(7)),
-            (sample_errors::over_quota(), 429, Some(60)),
+            (sample_errors::not_durable(), 503, Some(5)),
+            (sample_errors::over_quota(), 429, Some(5)),
             (sample_errors::unreadable(), 400, None),
             (sample_errors::too_large(), 413, None),
             (sample_errors::unsupported(), 415, None),
