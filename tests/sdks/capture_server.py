@@ -55,6 +55,13 @@ class Captured:
     query: str
     headers: dict[str, str]
     body: bytes
+    raw: bytes
+    """The body as it came."""
+
+    @property
+    def target(self) -> str:
+        """The path with its query."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def text(self) -> str:
@@ -70,6 +77,15 @@ class Captured:
 
 
 @dataclass
+class Response:
+    """An answer, without the length of its body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass
 class CaptureServer:
     """The collector; a context manager that serves while it is open."""
 
@@ -78,7 +94,7 @@ class CaptureServer:
     requests: list[Captured] = field(default_factory=list)
 
     def __enter__(self) -> CaptureServer:
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self))
+        self._server = _Server((HOST, 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -95,7 +111,17 @@ class CaptureServer:
         """How many requests have a marker."""
         return sum(marker in each.text for each in self.requests if each.method != "OPTIONS")
 
-    def answer(self, captured: Captured) -> tuple[int, str, bytes]:
+    def respond(self, captured: Captured) -> Response:
+        """The answer to a request, as a browser may read it."""
+        status, kind, body = self._answer(captured)
+        headers = [("content-type", kind)] if kind else []
+        if origin := captured.headers.get("origin"):
+            headers += [("access-control-allow-origin", origin), ("access-control-allow-credentials", "true")]
+            if asked := captured.headers.get("access-control-request-headers"):
+                headers += [("access-control-allow-headers", asked), ("access-control-allow-methods", "GET, POST, OPTIONS")]
+        return Response(status, headers, body)
+
+    def _answer(self, captured: Captured) -> tuple[int, str, bytes]:
         """Status, type and body of the answer to a request."""
         if captured.method == "OPTIONS":
             return 204, "", b""
@@ -116,6 +142,15 @@ class CaptureServer:
         return status, kind, text.replace("HOST", self.url.removeprefix("http://")).encode()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Reports what goes wrong, but not that an SDK has ended."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(server: CaptureServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -123,30 +158,22 @@ def _handler(server: CaptureServer) -> type[BaseHTTPRequestHandler]:
         def handle_one(self) -> None:
             captured = self._read()
             server.requests.append(captured)
-            status, kind, body = server.answer(captured)
-            self.send_response(status)
-            origin = captured.headers.get("origin")
-            if origin:
-                self.send_header("access-control-allow-origin", origin)
-                self.send_header("access-control-allow-credentials", "true")
-                asked = captured.headers.get("access-control-request-headers")
-                if asked:
-                    self.send_header("access-control-allow-headers", asked)
-                    self.send_header("access-control-allow-methods", "GET, POST, OPTIONS")
-            if kind:
-                self.send_header("content-type", kind)
-            if status != 204:
-                self.send_header("content-length", str(len(body)))
+            response = server.respond(captured)
+            self.send_response(response.status)
+            for name, value in response.headers:
+                self.send_header(name, value)
+            if response.status != 204:
+                self.send_header("content-length", str(len(response.body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(response.body)
 
         do_GET = do_POST = do_OPTIONS = handle_one  # noqa: N815 (the names that the library calls)
 
         def _read(self) -> Captured:
             address = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = _inflated(self._body(headers))
-            return Captured(self.command, address.path, address.query, headers, body)
+            raw = self._body(headers)
+            return Captured(self.command, address.path, address.query, headers, _inflated(raw), raw)
 
         def _body(self, headers: dict[str, str]) -> bytes:
             if headers.get("transfer-encoding") != "chunked":

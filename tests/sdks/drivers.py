@@ -51,11 +51,16 @@ class Sdk:
             return [node, str(FOLDER / "node" / f"{self.script}.mjs")]
         return [node, str(FOLDER / "browser" / "drive.mjs"), self.script]
 
-    def mark(self) -> Any:
-        """The parameter of a test, by its name."""
-        missing = self.runtime == "browser" and shutil.which("chromium") is None
+    @property
+    def is_runnable(self) -> bool:
+        """Whether this machine has what runs it."""
+        return self.runtime != "browser" or shutil.which("chromium") is not None
+
+    def mark(self, *more: Any, name: str = "") -> Any:
+        """The parameters of a test, by its name and another one: this, and `more`."""
         reason = "Chromium is missing: install Debian's chromium"
-        return pytest.param(self, id=self.name, marks=pytest.mark.skipif(missing, reason=reason))
+        skip = pytest.mark.skipif(not self.is_runnable, reason=reason)
+        return pytest.param(self, *more, id=f"{self.name}{name}", marks=skip)
 
 
 V1 = {"POSTHOG_CAPTURE_MODE": "v1"}
@@ -97,6 +102,11 @@ SDKS = [
 EACH_SDK = [sdk.mark() for sdk in SDKS]
 
 
+def runnable() -> list[Sdk]:
+    """The SDKs that this machine can run."""
+    return [sdk for sdk in SDKS if sdk.is_runnable]
+
+
 @functools.cache
 def python() -> Path:
     """The Python that has the SDKs."""
@@ -111,14 +121,15 @@ def python() -> Path:
 
 class Driver:
     """A run of an SDK; a context manager. Node's and Python's end once their story is sent or
-    given up; a page stays open until `finish`."""
+    given up; a page stays open until `finish`. With `apart`, no request has two events of the story."""
 
-    def __init__(self, sdk: Sdk, endpoint: str, key: str) -> None:
+    def __init__(self, sdk: Sdk, endpoint: str, key: str, apart: bool = False) -> None:
         assert (FOLDER / "node_modules").exists(), "the SDKs are missing: run scripts/setup --sdks"
         self.sdk = sdk
         # Short, and no part of another text that an SDK sends.
         self.run = f"run{uuid.uuid4().hex[:12]}"
         self._arguments = [endpoint, key, self.run]
+        self._environment = {**sdk.environment, **({"SDK_APART": "yes"} if apart else {})}
         self._reports: list[dict[str, Any]] = []
         self._said: list[str] = []
 
@@ -126,7 +137,7 @@ class Driver:
         self._process = subprocess.Popen(
             [*self.sdk.command(), *self._arguments],
             cwd=ROOT,
-            env={**os.environ, **self.sdk.environment},
+            env={**os.environ, **self._environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

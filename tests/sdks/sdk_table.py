@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sdks.dialect import REACTIONS, Case
 from sdks.drivers import Sdk
 
-# The columns that users look for, in the order of the record.
-COLUMNS = (
-    *("source_name", "source_event_id", "device_id", "client_session_id", "user_id", "url", "title", "referrer"),
-    *("utm_source", "language", "screen_width", "viewport_width", "timezone", "consent", "build", "props", "metadata"),
-)  # fmt: skip
 RUNTIMES = {"node": "Node.js", "python": "Python", "browser": "Chromium"}
-HEAD = """| SDK | Runs in | Protocol | How it is pointed here | Events sent | In the lake | Columns filled |
-|---|---|---|---|---|---|---|
+HEAD = """| SDK | runs in | how it is pointed here | sent | in S3 | not durable | rate limited | too large |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -26,20 +22,19 @@ class Row:
 
     sdk: Sdk
     report: dict[str, Any]
-    records: list[dict[str, Any]]
+    in_s3: int
 
     def markdown(self) -> str:
         """The row of the table."""
-        filled = [name for name in COLUMNS if any(record.get(name) not in (None, {}) for record in self.records)]
         variant = "".join(f", {name}={value}" for name, value in self.sdk.environment.items())
+        reactions = REACTIONS[self.sdk.name]
         cells = [
             f"`{self.report['sdk']}` {self.report['version']}{variant}",
             RUNTIMES[self.sdk.runtime],
-            self.sdk.protocol,
             f"`{self.report['option']}`",
             str(len(self.report["events"])),
-            str(len(self.records)),
-            ", ".join(filled),
+            str(self.in_s3),
+            *(each.value if each else "–" for each in (reactions[case] for case in Case)),
         ]
         return f"| {' | '.join(each.replace('|', chr(92) + '|') for each in cells)} |\n"
 

@@ -1,11 +1,12 @@
 import * as amplitude from "@amplitude/analytics-browser";
 
-import { TOTAL, USER, endpoint, failed, key, marker, play, sent } from "./page.mjs";
+import { TOTAL, USER, endpoint, failed, flushesBy, key, marker, play, sent } from "./page.mjs";
 
 play("@amplitude/analytics-browser", "init(KEY, { serverUrl: ENDPOINT + '/2/httpapi' })", async () => {
   // Its settings come from its vendor, if they are not switched off.
   const remoteConfig = { fetchRemoteConfig: false };
   await amplitude.init(key, { serverUrl: `${endpoint}/2/httpapi`, remoteConfig, autocapture: true }).promise;
+  flushesBy(() => amplitude.flush().promise);
   const device_id = amplitude.getDeviceId();
   const note = (result) => {
     if (result.code < 200 || result.code >= 300) failed(result.code, result.message);

@@ -45,7 +45,7 @@ const bundle = await build({
   logLevel: "error",
 });
 const script = bundle.outputFiles[0].contents;
-const settings = JSON.stringify({ endpoint, key, run });
+const settings = JSON.stringify({ endpoint, key, run, apart: Boolean(process.env.SDK_APART) });
 const html = `<!doctype html><html lang="de"><meta charset="utf-8"><title>Thanks</title><link rel="icon" href="data:,">
 <script>window.STORY = ${settings}</script><script type="module" src="/page.js"></script></html>`;
 

@@ -1,6 +1,6 @@
 /** What the pages share: the story's settings, and their way to the report. */
 
-export const { endpoint, key, run } = window.STORY;
+export const { endpoint, key, run, apart } = window.STORY;
 export const USER = "u-7";
 export const TOTAL = { total: 19.9, currency: "CHF" };
 /** Of each event of the page. */
@@ -9,8 +9,16 @@ export const HERE = { url: location.href, title: document.title, referrer: "http
 /** The text by which the event of a step is found in S3. */
 export const marker = (step) => `${run}.${step}`;
 
+let flush = () => {};
+
+/** Has an SDK that sends several events in one request send what it has. */
+export const flushesBy = (call) => (flush = call);
+
 /** Notes an event. `fields` are those of the record that the SDK was given. */
-export const sent = (step, fields) => window.say("sent", { step, marker: marker(step), ...fields });
+export async function sent(step, fields) {
+  await window.say("sent", { step, marker: marker(step), ...fields });
+  if (apart) await flush();
+}
 
 export const failed = (...parts) => window.say("failed", parts.map((part) => part?.message ?? part).join(" "));
 

@@ -1,6 +1,6 @@
 import posthog from "posthog-js";
 
-import { HERE, TOTAL, USER, endpoint, key, marker, play, sent } from "./page.mjs";
+import { HERE, TOTAL, USER, endpoint, flushesBy, key, marker, play, sent } from "./page.mjs";
 
 play("posthog-js", "posthog.init(KEY, { api_host })", async () => {
   posthog.init(key, {
@@ -10,6 +10,11 @@ play("posthog-js", "posthog.init(KEY, { api_host })", async () => {
     // Its first page view has no room for a marker.
     capture_pageview: false,
   });
+  // It sends what it has every three seconds, and has no call for it.
+  const isSent = (entries) => entries.some(({ name }) => new URL(name).pathname.endsWith("/e/"));
+  flushesBy(() => new Promise((resolve) => {
+    new PerformanceObserver((list) => isSent(list.getEntries()) && resolve()).observe({ type: "resource" });
+  }));
   const device_id = posthog.get_property("$device_id");
   // Only its page views have a title.
   const { title, ...where } = HERE;

@@ -1,12 +1,24 @@
 import { newTracker, setUserId, trackPageView, trackSelfDescribingEvent, trackStructEvent } from "@snowplow/browser-tracker";
 
-import { HERE, TOTAL, USER, endpoint, failed, key, marker, play, sent } from "./page.mjs";
+import { HERE, TOTAL, USER, endpoint, failed, flushesBy, key, marker, play, sent } from "./page.mjs";
 
 play("@snowplow/browser-tracker", "newTracker('sp', ENDPOINT, { appId })", async () => {
+  let ended = 0;
   const tracker = newTracker("sp", endpoint, {
     appId: key,
-    onRequestFailure: (failure) => failed(failure.status, failure.message, failure.willRetry ? "will retry" : "given up"),
+    onRequestSuccess: (batch) => (ended += batch.length),
+    onRequestFailure: (failure) => {
+      failed(failure.status, failure.message, failure.willRetry ? "will retry" : "given up");
+      if (!failure.willRetry) ended += failure.events.length;
+    },
   });
+  let tracked = 0;
+  flushesBy(async () => {
+    tracked += 1;
+    while (ended < tracked) await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  // It tries again with the next event, or when it is asked to.
+  setInterval(() => tracker.flushBuffer(), 1_000);
   const device_id = tracker.getDomainUserId();
   // Only its page views have a title.
   const { title, ...here } = HERE;

@@ -13,15 +13,16 @@ diag.setLogger({ error: complain, warn: complain, info: silent, debug: silent, v
 const exporter = new OTLPLogExporter({ url: `${ENDPOINT}/v1/logs`, headers: { authorization: `Bearer ${KEY}` } });
 const provider = new LoggerProvider({ processors: [new BatchLogRecordProcessor({ exporter })] });
 const logger = provider.getLogger("shop", "1.4.0");
+report.flush = () => provider.forceFlush();
 
-function send(step, eventName, props) {
+async function send(step, eventName, props) {
   const attributes = { "device.id": DEVICE, "user.id": USER, "url.full": PAGE, ...props };
   logger.emit({ eventName, severityNumber: SeverityNumber.INFO, timestamp: Date.now(), attributes });
-  report.sent(step, { name: eventName, device_id: DEVICE, user_id: USER, url: PAGE, props });
+  await report.sent(step, { name: eventName, device_id: DEVICE, user_id: USER, url: PAGE, props });
 }
 
-send("order", "order.completed", { ...TOTAL, marker: marker("order") });
-send("second", "coupon.used", { coupon: "ZH-10", marker: marker("second") });
+await send("order", "order.completed", { ...TOTAL, marker: marker("order") });
+await send("second", "coupon.used", { coupon: "ZH-10", marker: marker("second") });
 await provider.forceFlush().catch(complain);
 await provider.shutdown().catch(complain);
 report.print();

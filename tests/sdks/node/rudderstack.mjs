@@ -7,25 +7,26 @@ const analytics = new RudderAnalytics(KEY, {
   dataPlaneUrl: ENDPOINT,
   errorHandler: (error) => report.error(error),
 });
+report.flush = () => analytics.flush();
 
 const context = { page: { url: PAGE, title: TITLE } };
 const both = { device_id: DEVICE, user_id: USER, url: PAGE };
 
 const page = { url: PAGE, title: TITLE, marker: marker("page") };
 analytics.page({ anonymousId: DEVICE, name: "Thanks", properties: page });
-report.sent("page", { device_id: DEVICE, url: PAGE, title: TITLE });
+await report.sent("page", { device_id: DEVICE, url: PAGE, title: TITLE });
 
 const order = { ...TOTAL, marker: marker("order") };
 analytics.track({ anonymousId: DEVICE, event: "Order Completed", properties: order, context });
-report.sent("order", { name: "Order Completed", device_id: DEVICE, url: PAGE, props: order });
+await report.sent("order", { name: "Order Completed", device_id: DEVICE, url: PAGE, props: order });
 
 const traits = { plan: "team", marker: marker("identify") };
 analytics.identify({ anonymousId: DEVICE, userId: USER, traits, context });
-report.sent("identify", both);
+await report.sent("identify", both);
 
 const second = { coupon: "ZH-10", marker: marker("second") };
 analytics.track({ anonymousId: DEVICE, userId: USER, event: "Größe gewählt", properties: second, context });
-report.sent("second", { name: "Größe gewählt", ...both, props: second });
+await report.sent("second", { name: "Größe gewählt", ...both, props: second });
 
 await analytics.flush().catch((error) => report.error(error));
 report.print();

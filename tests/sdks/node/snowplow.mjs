@@ -11,6 +11,14 @@ const EVENTS = 3;
 let ended = 0;
 let finish;
 const finished = new Promise((resolve) => (finish = resolve));
+let tracked = 0;
+report.flush = async () => {
+  tracked += 1;
+  while (ended < tracked) {
+    tracker.flush();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
 const end = (batch) => {
   ended += batch.length;
   if (ended >= EVENTS) finish();
@@ -32,17 +40,17 @@ tracker.setDomainUserId(DEVICE);
 const entity = (step) => [{ schema: "iglu:com.shop/step/jsonschema/1-0-0", data: { marker: marker(step) } }];
 
 tracker.track(buildPageView({ pageUrl: PAGE, pageTitle: TITLE, referrer: "https://www.google.com/" }), entity("page"));
-report.sent("page", { device_id: DEVICE, url: PAGE, title: TITLE });
+await report.sent("page", { device_id: DEVICE, url: PAGE, title: TITLE });
 
 const order = { ...TOTAL, marker: marker("order") };
 const schema = "iglu:com.shop/order_completed/jsonschema/1-0-0";
 tracker.track(buildSelfDescribingEvent({ event: { schema, data: order } }));
-report.sent("order", { name: "order_completed", device_id: DEVICE, props: order });
+await report.sent("order", { name: "order_completed", device_id: DEVICE, props: order });
 
 // The tracker has no identify event: from here on each event names the user.
 tracker.setUserId(USER);
 tracker.track(buildStructEvent({ category: "coupon", action: "redeem", label: marker("second"), value: 10 }));
-report.sent("second", { name: "struct_event", device_id: DEVICE, user_id: USER });
+await report.sent("second", { name: "struct_event", device_id: DEVICE, user_id: USER });
 
 tracker.flush();
 // The emitter tries again with the next event or flush.

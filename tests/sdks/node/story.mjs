@@ -18,6 +18,8 @@ const NODE_MODULES = new URL("../node_modules/", import.meta.url);
 
 /** What an SDK was given, and what it complained of. Printed as one line of JSON. */
 export class Report {
+  /** Sends what the SDK has. Set by an SDK that sends several events in one request. */
+  flush = () => {};
   #events = [];
   #errors = [];
   #notes = [];
@@ -28,6 +30,8 @@ export class Report {
   constructor(sdk, option) {
     this.#sdk = sdk;
     this.#option = option;
+    // A server lives on, so no SDK waits for its next try in a process that ends.
+    setInterval(() => {}, 60_000);
     for (const level of ["error", "warn"]) console[level] = (...parts) => this.error(...parts);
     // The last line of standard output is the report's.
     for (const level of ["log", "info", "debug"]) console[level] = (...parts) => this.#notes.push(said(parts));
@@ -35,8 +39,14 @@ export class Report {
   }
 
   /** Notes an event. `fields` are those of the record that the SDK was given: `name`, `user_id`, `props` … */
-  sent(step, fields) {
+  async sent(step, fields) {
     this.#events.push({ step, marker: marker(step), ...fields });
+    if (!process.env.SDK_APART) return;
+    try {
+      await this.flush();
+    } catch (error) {
+      this.error(error);
+    }
   }
 
   error(...parts) {

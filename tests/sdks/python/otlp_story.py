@@ -14,6 +14,7 @@ headers = {"authorization": f"Bearer {KEY}"}
 exporter = OTLPLogExporter(endpoint=f"{ENDPOINT}/v1/logs", headers=headers)
 provider = LoggerProvider()
 provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+report.flush = provider.force_flush
 logger = provider.get_logger("shop", "1.4.0")
 
 

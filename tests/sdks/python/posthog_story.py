@@ -6,6 +6,7 @@ from posthog import Posthog
 
 report = Report("posthog", "Posthog(KEY, host=ENDPOINT)")
 posthog = Posthog(KEY, host=ENDPOINT, on_error=lambda error, items: report.error(error, len(items)))
+report.flush = posthog.flush
 
 # A server's distinct id is its user.
 page = {"$current_url": PAGE, "marker": marker("page")}

@@ -7,6 +7,7 @@ import rudderstack.analytics as analytics
 report = Report("rudder-sdk-python", "analytics.dataPlaneUrl")
 analytics.write_key = KEY
 analytics.dataPlaneUrl = ENDPOINT
+report.flush = analytics.flush
 analytics.on_error = lambda error, items: report.error(error, len(items), "given up")
 
 context = {"page": {"url": PAGE, "title": TITLE}}

@@ -7,6 +7,7 @@ import segment.analytics as analytics
 report = Report("segment-analytics-python", "analytics.host")
 analytics.write_key = KEY
 analytics.host = ENDPOINT
+report.flush = analytics.flush
 analytics.on_error = lambda error, items: report.error(error, len(items), "given up")
 
 context = {"page": {"url": PAGE, "title": TITLE}}

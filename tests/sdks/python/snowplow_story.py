@@ -24,6 +24,7 @@ emitter = Emitter(
 )
 subject = Subject().set_domain_user_id(DEVICE)
 tracker = Tracker("sdks", emitter, subject, app_id=KEY)
+report.flush = tracker.flush
 
 entity = SelfDescribingJson("iglu:com.shop/step/jsonschema/1-0-0", {"marker": marker("page")})
 tracker.track(PageView(PAGE, TITLE, "https://www.google.com/", context=[entity]))

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import uuid
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,8 @@ class Report(logging.Handler):
         super().__init__(logging.WARNING)
         self._sdk = sdk
         self._option = option
+        self.flush: Callable[[], object] = lambda: None
+        """Sends what the SDK has. Set by an SDK that sends several events in one request."""
         self._events: list[dict[str, Any]] = []
         self._errors: list[str] = []
         logging.getLogger().addHandler(self)
@@ -41,6 +44,8 @@ class Report(logging.Handler):
     def sent(self, step: str, **fields: Any) -> None:
         """Notes an event. `fields` are those of the record that the SDK was given."""
         self._events.append({"step": step, "marker": marker(step), **fields})
+        if os.environ.get("SDK_APART"):
+            self.flush()
 
     def error(self, *parts: object) -> None:
         """Notes what the SDK complained of."""
