@@ -47,7 +47,8 @@ impl ServerKeys {
 }
 
 /// Parses the secret: a JSON object of tenants, each with one key or a list of keys. A key that
-/// can't be used is left out with a warning; no event of a browser depends on it.
+/// can't be used is left out with a warning; no event of a browser depends on it. So is a key of two
+/// tenants, since it would not say whose an event is.
 pub fn server_keys(
     text: Option<String>,
     tenants: Option<&Tenants>,
@@ -60,6 +61,7 @@ pub fn server_keys(
         warn("must be a JSON object of tenants, each with its keys; until then there are no server keys".to_owned());
         return keys;
     };
+    let mut valid: Vec<(String, [u8; 32], Secret)> = Vec::new();
     for (tenant, value) in table {
         if tenants.is_some_and(|tenants| tenants.named(&tenant).is_none()) {
             warn(format!("names the tenant {tenant:?}, which HEADWATER.keys does not have"));
@@ -76,15 +78,28 @@ pub fn server_keys(
             };
             let digest = Secret::digest(&key);
             match Secret::parse(key) {
-                Some(secret) => {
-                    keys.tenants.insert(digest, tenant.clone());
-                    keys.keys.entry(tenant.clone()).or_default().push(secret);
-                }
+                Some(secret) => valid.push((tenant.clone(), digest, secret)),
                 None => warn(format!(
                     "must have keys of at least {} characters; key {index} of {tenant:?} is shorter, \
                      and is not used",
                     Secret::MIN_CHARS
                 )),
+            }
+        }
+    }
+    for (tenant, digest, secret) in &valid {
+        let is_same = |(other, of_other, _): &&(String, [u8; 32], Secret)| {
+            other != tenant && of_other == digest
+        };
+        match valid.iter().find(is_same) {
+            Some((other, ..)) if tenant < other => warn(format!(
+                "must have a key of its own for each tenant; {tenant:?} and {other:?} share one, \
+                 which is used for neither"
+            )),
+            Some(_) => {}
+            None => {
+                keys.tenants.insert(*digest, tenant.clone());
+                keys.keys.entry(tenant.clone()).or_default().push(secret.clone());
             }
         }
     }

@@ -571,6 +571,25 @@ fn a_protocol_is_also_sent_to_another_collector() {
 }
 
 #[test]
+fn a_server_key_of_two_tenants_is_used_for_neither() {
+    let (shared, own) = ("s".repeat(32), "o".repeat(32));
+    let mut settings = settings();
+    settings.headwater.as_mut().unwrap()["keys"] =
+        json!({"pk_a": {"tenant": "a"}, "pk_b": {"tenant": "b"}});
+    settings.server_keys = Some(json!({"b": [own, shared], "a": [shared, shared]}).to_string());
+    let config = Config::parse(settings).unwrap();
+    assert_eq!(
+        of(&config.warnings),
+        ["HEADWATER_SERVER_KEYS must have a key of its own for each tenant; \"a\" and \"b\" \
+          share one, which is used for neither"; 2]
+    );
+    assert_eq!(config.server_keys.tenant_of(&shared), None);
+    assert_eq!(config.server_keys.tenant_of(&own), Some("b"));
+    assert!(config.server_keys.of_tenant("a").is_empty());
+    assert_eq!(config.server_keys.of_tenant("b").len(), 1);
+}
+
+#[test]
 fn a_server_key_that_cannot_be_used_is_left_out_with_a_warning() {
     let long = "k".repeat(32);
     let with = |keys: Value| {
