@@ -143,3 +143,38 @@ fn a_replayed_record_is_the_same_record() {
     record["replayed_at"] = json!("2026-11-19T14:53:20.000Z");
     assert_eq!(again, [record]);
 }
+
+/// The address of the first request is not kept, so a body alone states what it is.
+#[test]
+fn a_body_of_a_protocol_is_replayed_without_its_address() {
+    let config = config("accept", "truncate");
+    for (format, original, expected) in [
+        (
+            "segment_body",
+            r#"{"type":"page","anonymousId":"d","properties":{"batch":7}}"#,
+            ["page_view"].as_slice(),
+        ),
+        ("segment_body", r#"{"batch":[{"type":"track","event":"A","anonymousId":"d"}]}"#, &["a"]),
+        (
+            "ga4_body",
+            " {\"client_id\":\"1.2\",\"events\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
+            &["a", "b"],
+        ),
+        ("ga4_body", "_et=1&en=a\nen=b", &["a", "b"]),
+    ] {
+        let failed = json!({
+            "event_id": "26bb0215-7b98-48bb-b44c-ad9bd25f036b", "original": original,
+            "original_format": format, "received_at": "2026-11-18T11:06:40.123Z",
+        });
+        let found = replay(&config, &failed);
+        let names: Vec<&str> =
+            found.iter().map(|it| it["name"].as_str().unwrap_or_default()).collect();
+        assert_eq!(names, expected, "{original}: {found:?}");
+    }
+    // Its address named the type, which must not be guessed.
+    let failed = json!({
+        "event_id": "26bb0215-7b98-48bb-b44c-ad9bd25f036b", "original_format": "segment_body",
+        "original": r#"{"event":"A","anonymousId":"d"}"#, "received_at": "2026-11-18T11:06:40.123Z",
+    });
+    assert_eq!(replay(&config, &failed)[0]["code"], "missing_field");
+}

@@ -120,8 +120,8 @@ pub fn replay<'c>(
         }
         PayloadFormat::Body | PayloadFormat::GzipBody => return decode_body(batch, body, &mut ids),
         PayloadFormat::ProtocolBody(protocol) => {
-            let path = path_of_body(protocol, &text);
-            let request = ProtocolRequest { path, body: body.bytes, ..ProtocolRequest::default() };
+            // The address is not kept: the body decides.
+            let request = ProtocolRequest { body: body.bytes, ..ProtocolRequest::default() };
             let items = protocols::items(protocol, &request, batch.context.limits);
             return push_items(batch, items, protocol, (body.bytes, format), &mut ids);
         }
@@ -140,17 +140,6 @@ pub fn pixel<'c>(
     let original = || OriginalPayload::new(query, PayloadFormat::Query);
     batch.push(pixel::beacon(query), original, ids)?;
     Ok(batch)
-}
-
-/// Returns an address that takes such a body: that of its first request is not kept.
-fn path_of_body(protocol: Protocol, body: &str) -> &'static str {
-    match protocol {
-        // Of single messages; each names its type.
-        Protocol::Segment if !body.contains("\"batch\"") => "/v1/track",
-        // The other address takes lines, each with a name.
-        Protocol::Ga4 if !body.starts_with("en=") => "/mp/collect",
-        _ => dialects::main_path(protocol),
-    }
 }
 
 /// Returns the keys that a request of another collector's SDK names in its `query`, and what is before

@@ -10,7 +10,7 @@ use crate::pipeline::decode::ProtocolError;
 /// A request to an address of another collector.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProtocolRequest<'a> {
-    /// The path, such as `/v1/track`.
+    /// The path, such as `/v1/track`; empty for a replay, whose body decides.
     pub path: &'a str,
     /// Without its question mark.
     pub query: &'a str,

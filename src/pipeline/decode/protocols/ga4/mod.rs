@@ -22,7 +22,12 @@ pub fn items<'a>(
     request: &ProtocolRequest<'a>,
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
-    match request.path.ends_with("/g/collect") {
+    let are_hits = match request.path {
+        // Hits are lines, and the Measurement Protocol is JSON.
+        "" => !request.body.trim_ascii_start().starts_with(b"{"),
+        path => path.ends_with("/g/collect"),
+    };
+    match are_hits {
         true => hit::items(request, limits),
         false => measurement::items(request, limits),
     }
