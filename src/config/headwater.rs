@@ -134,6 +134,7 @@ impl HeadwaterConfig {
         let protocol_paths = table.part("no such path is served", |table| {
             protocols::paths(table, &protocols, &addresses)
         });
+        protocols::warn_of_shared(&mut table, &protocols, &protocol_paths);
         let tee = table.part("nothing is sent there", protocols::tee);
         table.finish();
         Some(Self {

@@ -71,6 +71,26 @@ pub fn paths(
     paths
 }
 
+/// Warns of an address that two of `protocols` have, of which the second has no path of its own.
+pub fn warn_of_shared(
+    table: &mut ConfigTable<'_>,
+    protocols: &[Protocol],
+    paths: &BTreeMap<String, Protocol>,
+) {
+    for (path, both) in Protocol::SHARED {
+        let named: Vec<&Protocol> = protocols.iter().filter(|it| both.contains(it)).collect();
+        if let [first, second] = named[..]
+            && !paths.values().any(|protocol| protocol == second)
+        {
+            let problem = format!(
+                "has {first} before {second}, which both have the address {path:?}; {first} gets it. \
+                 Give {second} a path of its own in HEADWATER.protocol_paths, if its SDKs use this one"
+            );
+            table.warn("protocols", problem);
+        }
+    }
+}
+
 /// Parses `tee`: the collector to which the requests of a protocol are also sent.
 pub fn tee(table: &mut ConfigTable<'_>) -> BTreeMap<Protocol, String> {
     const WANTED: &str =

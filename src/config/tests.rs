@@ -497,6 +497,25 @@ fn protocols_are_served_that_are_named() {
 }
 
 #[test]
+fn an_address_of_two_protocols_is_a_warning() {
+    let warnings = |protocols: &[&str], paths: Value| {
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["protocols"] = json!(protocols);
+        table["protocol_paths"] = paths;
+        of(&Config::parse(settings).unwrap().warnings)
+    };
+    let expected = "HEADWATER.protocols has amplitude before posthog, which both have the address \
+         \"/batch\"; amplitude gets it. Give posthog a path of its own in HEADWATER.protocol_paths, if \
+         its SDKs use this one";
+    let both = ["amplitude", "segment", "posthog"];
+    assert_eq!(warnings(&both, json!({})), [expected]);
+    assert_eq!(warnings(&both, json!({"/amp": "amplitude"})), [expected]);
+    assert!(warnings(&both, json!({"/ph": "posthog"})).is_empty());
+    assert!(warnings(&["segment", "posthog"], json!({})).is_empty());
+}
+
+#[test]
 fn a_protocol_can_have_paths_of_its_own() {
     let mut settings = settings();
     let table = settings.headwater.as_mut().unwrap();

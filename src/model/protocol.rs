@@ -35,6 +35,9 @@ impl Protocol {
         Self::Amplitude,
     ];
 
+    /// The addresses that two protocols have.
+    pub const SHARED: [(&str, [Self; 2]); 1] = [("/batch", [Self::Posthog, Self::Amplitude])];
+
     /// The name in the configuration and in records.
     pub const fn name(self) -> &'static str {
         match self {

@@ -36,13 +36,13 @@ pub struct ServedAddress<'a> {
 }
 
 /// Returns the first address that a request asks for. `own_paths` are addresses of the operator, each
-/// for a protocol.
+/// for a protocol; the longest one that a path begins with comes first.
 pub fn served<'a>(
     protocols: &[Protocol],
     own_paths: &BTreeMap<String, Protocol>,
     request: DialectRequest<'a>,
 ) -> Option<ServedAddress<'a>> {
-    let at_own_path = own_paths.iter().find_map(|(own, protocol)| {
+    let at_own_path = own_paths.iter().rev().filter_map(|(own, protocol)| {
         let path = match request.path.strip_prefix(own.as_str())? {
             "" => main_path(*protocol),
             below if below.starts_with('/') => below,
@@ -51,7 +51,7 @@ pub fn served<'a>(
         Some((*protocol, DialectRequest { path, ..request }))
     });
     let usual = protocols.iter().map(|protocol| (*protocol, request));
-    at_own_path.into_iter().chain(usual).find_map(|(protocol, request)| {
+    at_own_path.chain(usual).find_map(|(protocol, request)| {
         let by_other_method = DialectRequest { is_post: !request.is_post, ..request };
         let endpoint = self::endpoint(protocol, request);
         let is_known = endpoint.is_some() || self::endpoint(protocol, by_other_method).is_some();
@@ -105,5 +105,83 @@ pub fn answer(
         Protocol::Umami => umami::answer(outcomes, request),
         Protocol::Ga4 => ga4::answer(outcomes, request),
         Protocol::Amplitude => amplitude::answer(outcomes, request),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The addresses of events that have no part of their own, such as a key.
+    const PATHS: [&str; 31] = [
+        "/v1/track",
+        "/v1/batch",
+        "/v1/import",
+        "/v1/t",
+        "/v1/b",
+        "/v1/m",
+        "/beacon/v1/batch",
+        "/pixel/v1/track",
+        "/api/s/track",
+        "/sourceConfig",
+        "/health",
+        "/version",
+        "/com.snowplowanalytics.snowplow/tp2",
+        "/i",
+        "/ice.png",
+        "/e",
+        "/i/v0/e",
+        "/capture",
+        "/track",
+        "/engage",
+        "/batch",
+        "/i/v0/ai/batch",
+        "/i/v1/analytics/events",
+        "/s",
+        "/flags",
+        "/decide",
+        "/v1/cloudevents",
+        "/v1/logs",
+        "/api/event",
+        "/api/send",
+        "/api/batch",
+    ];
+
+    fn has(protocol: Protocol, path: &str) -> bool {
+        [true, false].into_iter().any(|is_post| {
+            let request =
+                DialectRequest { is_post, path, query: "data=e30", ..DialectRequest::default() };
+            endpoint(protocol, request).is_some()
+        })
+    }
+
+    #[test]
+    fn the_shared_addresses_are_all_that_two_protocols_have() {
+        let mains = Protocol::ALL.map(main_path);
+        for path in PATHS.into_iter().chain(mains).chain(["/mp/collect", "/debug/mp/collect"]) {
+            let found: Vec<Protocol> =
+                Protocol::ALL.into_iter().filter(|protocol| has(*protocol, path)).collect();
+            let shared = Protocol::SHARED.iter().find(|(shared, _)| *shared == path);
+            match shared {
+                Some((_, protocols)) => assert_eq!(found, protocols, "{path}"),
+                None => assert_eq!(found.len(), 1, "{path}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_own_path_comes_first() {
+        let own = BTreeMap::from([
+            ("/shop".to_owned(), Protocol::Posthog),
+            ("/shop/sp".to_owned(), Protocol::Snowplow),
+        ]);
+        let found = |path| {
+            let request = DialectRequest { is_post: true, path, ..DialectRequest::default() };
+            served(&[Protocol::Umami], &own, request).map(|it| (it.protocol, it.request.path))
+        };
+        assert_eq!(found("/shop/e"), Some((Protocol::Posthog, "/e")));
+        assert_eq!(found("/shop/sp"), Some((Protocol::Snowplow, main_path(Protocol::Snowplow))));
+        assert_eq!(found("/shop/sp/e"), None);
+        assert_eq!(found("/api/send"), Some((Protocol::Umami, "/api/send")));
     }
 }
