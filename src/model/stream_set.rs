@@ -159,14 +159,15 @@ impl StreamSet {
         if self.count() == NonZeroU32::MIN || !is_sick(&own) {
             return own;
         }
-        let mut others: Vec<u32> =
-            (0..self.count().get()).filter(|index| *index != own_index).collect();
-        // The shards of one member start at different places of one order, so no two of them meet.
-        // Those of another member have another order.
-        others.sort_by_key(|index| mixed(own_index, *index));
+        // The shards of one member start at different places of one order, so few of them meet.
+        // Those of another member have another order. An index fits the lowest byte.
+        let others = (0..self.count().get()).filter(|index| *index != own_index);
+        let mut others: Vec<u64> =
+            others.map(|index| mixed(own_index, index) & !0xff | u64::from(index)).collect();
+        others.sort_unstable();
         let start = (rank as usize).checked_rem(others.len()).unwrap_or(0);
-        others.rotate_left(start);
-        let mut tried = others.into_iter().take(Self::OTHERS).map(|index| self.member(index));
+        let tried = others.iter().cycle().skip(start).take(others.len().min(Self::OTHERS));
+        let mut tried = tried.map(|key| self.member((key & 0xff) as u32));
         tried.find(|member| !is_sick(member)).unwrap_or(own)
     }
 

@@ -259,7 +259,7 @@ impl Cause {
                 "nothing at once, it is tried again; where it goes on, ask AWS for a higher request quota of KMS"
             }
             Self::Throttled => {
-                "nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, or give a Kinesis stream more shards"
+                "nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards"
             }
             Self::QuotaExceeded => {
                 "it is tried again; see in AWS's Service Quotas which one is used up, and ask for a higher one"

@@ -87,7 +87,7 @@ fn each_cause_has_its_sentence_and_its_advice() {
     ready, but firehose:a is throttled by KMS
         Stream: nothing at once, it is tried again; where it goes on, ask AWS for a higher request quota of KMS
     ready, but firehose:a throttles
-        Stream: nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, or give a Kinesis stream more shards
+        Stream: nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards
     ready, but firehose:a is over a quota
         Stream: it is tried again; see in AWS's Service Quotas which one is used up, and ask for a higher one
     not ready: firehose:a takes no direct puts
