@@ -53,6 +53,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
         event: Some(EventIdentity {
             key: key(of),
             session_event: SessionEvent { at: 0, event_id, starts_session: false },
+            stated_time: None,
             device: DeviceIdentity::Known { previous: before.map(key) },
             redelivery: Redelivery::No,
         }),

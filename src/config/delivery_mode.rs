@@ -46,7 +46,7 @@ pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
             if let Some(seconds) = table.number("window_s", 60, 604_800) {
                 sharding.dedupe.window_ms = seconds.saturating_mul(1_000);
             }
-            if let Some(max) = table.number("max_ids", 1_000, 4_000_000) {
+            if let Some(max) = table.number("max_ids", 1_000, 64_000_000) {
                 sharding.dedupe.max_ids = usize::try_from(max).unwrap_or(usize::MAX);
             }
         });
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 json!({"dedupe": {"max_ids": 1}}),
-                "dedupe.max_ids must be an integer from 1000 to 4000000, not 1",
+                "dedupe.max_ids must be an integer from 1000 to 64000000, not 1",
             ),
             (
                 json!({"spill": {"max_bytes": -1}}),

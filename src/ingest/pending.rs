@@ -118,6 +118,7 @@ fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String])
         key,
         device,
         redelivery: facts.redelivery,
+        stated_time: event.client_time.and_then(|time| time.timestamp_millis().try_into().ok()),
         session_event: SessionEvent {
             at: enriched.occurred.at.timestamp_millis(),
             event_id: event.id,
@@ -235,7 +236,8 @@ mod tests {
             };
         };
         let session_event = SessionEvent { at: 0, event_id, starts_session: false };
-        let event = EventIdentity { key, device, redelivery: Redelivery::No, session_event };
+        let redelivery = Redelivery::No;
+        let event = EventIdentity { key, device, redelivery, session_event, stated_time: None };
         let shard = match device {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),

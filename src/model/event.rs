@@ -81,6 +81,11 @@ impl EventId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
+
+    /// Returns when it was made, in milliseconds since the epoch, if it is a UUID of version 7.
+    pub fn made_at(&self) -> Option<u64> {
+        (self.0.get_version_num() == 7).then_some(self.0.as_u64_pair().0 >> 16)
+    }
 }
 
 impl fmt::Display for EventId {

@@ -288,7 +288,7 @@ mod tests {
 
     fn seen_key(last: u8) -> DedupKey {
         let event_id = EventId::parse(&format!("01939b70-6d2a-7c3e-8f00-0000000000{last:02x}"));
-        DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap())
+        DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap(), None)
     }
 
     const fn unaggregated(call: BatchLimits) -> OpenLimits {

@@ -162,6 +162,13 @@ pub struct NextActions {
     pub is_blocked: bool,
 }
 
+/// Whether the event of an item was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SeenState {
+    Seen,
+    New,
+}
+
 /// Whether a request fits into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BufferState {
@@ -252,16 +259,17 @@ impl ShardCore {
         let number = self.number;
         let is_sick = |set: &StreamSet| is_sick(&set.member_for(number, &is_sick));
         let fullness = self.make_room_for(&items, self.max_held_bytes, is_sick)?;
+        let seen = self.seen(&items, storage, now);
         // All sessions come first: if one cannot be read, no record was queued.
-        let sessions = self.observe(&items, storage, now, random)?;
+        let sessions = self.observe(&items, &seen, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
         let mut admitted = AdmitResult { overflowing, ..AdmitResult::default() };
         self.batches.next_request();
-        for (item, session) in items.into_iter().zip(&sessions) {
+        for ((item, session), seen) in items.into_iter().zip(&sessions).zip(seen) {
             let ShardItem { to, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
             if let Some(admission) =
-                seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, now))
+                seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen))
             {
                 admitted.admissions.push(admission);
                 continue;
@@ -295,11 +303,28 @@ impl ShardCore {
         overflowing
     }
 
+    /// Returns whether each item's event was seen.
+    fn seen(
+        &self,
+        items: &[ShardItem<'_>],
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Vec<SeenState> {
+        let events = || items.iter().filter_map(|item| item.event.as_ref());
+        let keys: Vec<DedupKey> = events().map(EventIdentity::seen_key).collect();
+        let mut seen = self.seen.contains(storage, &keys, now).into_iter();
+        let of_item = |item: &ShardItem<'_>| match item.event.and_then(|_| seen.next()) {
+            Some(true) => SeenState::Seen,
+            Some(false) | None => SeenState::New,
+        };
+        items.iter().map(of_item).collect()
+    }
+
     /// Returns the admission of an event that was seen or is queued already.
-    fn find_duplicate(&self, seen_key: &DedupKey, now: Milliseconds) -> Option<Admission> {
-        match self.seen.contains(seen_key, now) {
-            true => Some(Admission::Duplicate),
-            false => self.batches.find(seen_key).map(Admission::DuplicateOf),
+    fn find_duplicate(&self, seen_key: &DedupKey, seen: SeenState) -> Option<Admission> {
+        match seen {
+            SeenState::Seen => Some(Admission::Duplicate),
+            SeenState::New => self.batches.find(seen_key).map(Admission::DuplicateOf),
         }
     }
 
@@ -336,16 +361,18 @@ impl ShardCore {
     fn observe(
         &mut self,
         items: &[ShardItem<'_>],
+        seen: &[SeenState],
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
     ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
         let mut sessions = vec![None; items.len()];
-        let observed = items.iter().zip(&mut sessions);
-        let mut observed: Vec<(EventIdentity, &mut Option<SessionInfo>)> =
-            observed.filter_map(|(item, session)| Some((item.event?, session))).collect();
-        observed.sort_by_key(|(event, _)| event.session_event.at);
-        for (event, session) in observed {
+        let observed = items.iter().zip(seen).zip(&mut sessions);
+        let mut observed: Vec<(EventIdentity, SeenState, &mut Option<SessionInfo>)> = observed
+            .filter_map(|((item, seen), session)| Some((item.event?, *seen, session)))
+            .collect();
+        observed.sort_by_key(|(event, ..)| event.session_event.at);
+        for (event, seen, session) in observed {
             let EventIdentity {
                 key,
                 session_event,
@@ -356,10 +383,10 @@ impl ShardCore {
                 continue;
             };
             let seen_key = event.seen_key();
-            if self.find_duplicate(&seen_key, now).is_none() {
-                let seen =
+            if self.find_duplicate(&seen_key, seen).is_none() {
+                let info =
                     self.devices.observe(storage, key, previous, &session_event, &random, now)?;
-                *session = Some(seen);
+                *session = Some(info);
             }
         }
         Ok(sessions)

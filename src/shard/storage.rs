@@ -11,11 +11,15 @@ pub const MAX_ROW_BYTES: usize = 2_000_000;
 pub enum Table {
     /// Entries of the inspector, in an object of its own: usually one row for each request.
     Entries,
-    /// Sessions of quiet devices: one row for each device.
-    Devices,
+    /// Sessions of quiet devices, many in a row.
+    DevicePages,
     /// Changed sessions of active devices: one row is written at each checkpoint.
     Journal,
-    /// Ids of seen events.
+    /// Ids of seen events that are only in memory otherwise: one row is written at each checkpoint.
+    SeenJournal,
+    /// Runs of older ids: one row for each, which is in memory too.
+    SeenRuns,
+    /// The ids of these runs.
     Seen,
     /// Spilled and quarantined records.
     Spill,
@@ -25,15 +29,24 @@ pub enum Table {
 
 impl Table {
     /// The tables of a shard's object.
-    pub const ALL: [Self; 5] =
-        [Self::Devices, Self::Journal, Self::Seen, Self::Spill, Self::Reports];
+    pub const ALL: [Self; 7] = [
+        Self::DevicePages,
+        Self::Journal,
+        Self::SeenJournal,
+        Self::SeenRuns,
+        Self::Seen,
+        Self::Spill,
+        Self::Reports,
+    ];
 
     /// Returns its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Entries => "entry_rows",
-            Self::Devices => "devices",
+            Self::DevicePages => "device_pages",
             Self::Journal => "journal_rows",
+            Self::SeenJournal => "seen_journal",
+            Self::SeenRuns => "seen_runs",
             Self::Seen => "seen_rows",
             Self::Spill => "spill",
             Self::Reports => "reports",
@@ -45,7 +58,15 @@ impl Table {
     /// Whether its keys are numbers of eight bytes, the highest first, below 2^53. SQLite finds such
     /// rows faster: with other keys a row is its own index, of which it reads whole rows to compare.
     pub const fn is_numbered(self) -> bool {
-        matches!(self, Self::Entries | Self::Journal | Self::Seen)
+        match self {
+            Self::Entries
+            | Self::DevicePages
+            | Self::Journal
+            | Self::SeenJournal
+            | Self::SeenRuns
+            | Self::Seen => true,
+            Self::Spill | Self::Reports => false,
+        }
     }
 }
 
@@ -96,6 +117,10 @@ pub(crate) mod tests {
         pub(crate) fails_from: Cell<Option<usize>>,
         /// Number of rows written or deleted.
         pub(crate) writes: Cell<usize>,
+        /// Number of values read.
+        pub(crate) reads: Cell<usize>,
+        /// If set, every read of a value fails.
+        pub(crate) unreadable: Cell<bool>,
     }
 
     impl Memory {
@@ -126,6 +151,10 @@ pub(crate) mod tests {
 
     impl Storage for Memory {
         fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+            self.reads.set(self.reads.get() + 1);
+            if self.unreadable.get() {
+                return Err(StorageError("unreadable".to_owned()));
+            }
             Ok(self.rows.borrow().get(&(table, key.to_vec())).cloned())
         }
 

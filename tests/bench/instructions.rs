@@ -252,7 +252,8 @@ impl<'a> Shard<'a> {
         let mut ids = ids();
         for _ in 0..Self::SEEN {
             let event_id = ids.next_id();
-            seen.insert(DedupKey::of(&DeviceKey::of_event("default", event_id), event_id), NOW);
+            let device = DeviceKey::of_event("default", event_id);
+            seen.insert(DedupKey::of(&device, event_id, None), NOW);
         }
         seen.checkpoint(&rows, NOW).unwrap();
         Self { recipe, core: ShardCore::load(&rows, sharding, NOW).unwrap(), rows }

@@ -15,7 +15,7 @@ use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
 pub(super) enum JournalEntry<'a> {
     /// It was last seen at `last_seen`, and these are its encoded sessions.
     Active { key: DeviceKey, last_seen: Milliseconds, sessions: &'a [u8] },
-    /// It has a row of its own, which replaces its entries here.
+    /// It is in a page, which replaces its entries here.
     Left { key: DeviceKey },
 }
 
@@ -75,7 +75,7 @@ impl JournalLimits {
     const KEY_BYTES: usize = 8;
 
     pub(super) const DEFAULT: Self = Self {
-        row_bytes: 32_768,
+        row_bytes: 65_536,
         max_row_bytes: MAX_ROW_BYTES - Self::KEY_BYTES,
         stale_bytes: 4_194_304,
     };

@@ -1,32 +1,36 @@
 //! The sessions of a shard's devices, in bounded memory and in storage.
 //!
-//! An active device is in memory, and in the journal since the last checkpoint. A quiet device, or
-//! the least recently seen of too many, gets a row of its own and leaves both. It is read from its
-//! row when it returns. So a checkpoint writes one row of the journal, and one for each device that
-//! leaves. If the object is lost, so are changes since the last checkpoint, whose events may then
-//! get other sessions.
+//! An active device is in memory, and in the journal since the last checkpoint. Quiet devices, or the
+//! less recently seen half of too many, wait there until several of them belong to one page
+//! ([`page`]). The pages for most of them are written first. Then these devices leave memory and
+//! journal, and are read from their page when they return. So a checkpoint writes one row of the
+//! journal, and few pages. If the object is lost, so are changes since the last checkpoint, whose
+//! events may then get other sessions.
 //!
-//! If a device is in memory, that state counts, and never its row. A row that cannot be read (of
-//! another version, or invalid) counts as a device that was never seen, and is never an error.
+//! If a device is in memory, that state counts, and never its page. A page that cannot be read (of
+//! another version, or invalid) has no devices, and is replaced when devices are added to it. It is
+//! never an error. Sessions that cannot be read count as those of a device that was never seen.
 
 pub mod journal;
+mod page;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use self::journal::{Journal, JournalEntry};
+use self::page::{DevicePage, DevicePlace, LAST_PLACE, PagedDevice, place};
 use super::storage::{Storage, StorageError, Table};
 use crate::base::clock::Milliseconds;
-use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
+use crate::base::codec::{ByteReader, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::session::SessionInfo;
 use crate::shard::sessions;
 use crate::shard::sessions::{DeviceSessions, SessionEvent};
 
 /// The most devices in memory after a checkpoint; in between there may be a quarter more. A device
-/// with one session takes about 270 bytes there, so all take 5 to 7 MB, and 96 bytes in the
-/// journal. The journal has at most 4 MiB of stale entries.
-pub const MAX_DEVICES: usize = 20_000;
+/// with one session takes about 170 bytes there, so all take 7 to 9 MB, and 96 bytes in the journal.
+/// The journal has at most 4 MiB of stale entries.
+pub const MAX_DEVICES: usize = 40_000;
 
 /// Days after which the sessions of a device that was not seen are deleted.
 pub const RETENTION_DAYS: u64 = 395;
@@ -38,10 +42,14 @@ struct StoreLimits {
     devices: usize,
     /// Interval between two searches for quiet devices and old rows, in milliseconds.
     round_ms: u64,
-    /// Quiet devices that leave in one checkpoint.
-    leaving: usize,
-    /// Rows that are checked in one round.
-    swept: usize,
+    /// Quiet devices that wait in memory for each page, and the least and the most of all.
+    quiet_per_page: usize,
+    min_quiet: usize,
+    max_quiet: usize,
+    /// Pages that one checkpoint writes for quiet devices.
+    pages: usize,
+    /// The bytes of a page before it is split, while there are few pages.
+    page_bytes: usize,
     journal: journal::JournalLimits,
 }
 
@@ -49,10 +57,19 @@ impl StoreLimits {
     const DEFAULT: Self = Self {
         devices: MAX_DEVICES,
         round_ms: 60_000,
-        leaving: 1_000,
-        swept: 32,
+        quiet_per_page: 32,
+        min_quiet: 1_024,
+        max_quiet: 16_384,
+        pages: 64,
+        page_bytes: 32_768,
         journal: journal::JournalLimits::DEFAULT,
     };
+
+    /// Returns the bytes of a page before it is split. With many pages they are larger, since else
+    /// fewer devices would wait for each.
+    fn max_page_bytes(self, pages: usize) -> usize {
+        self.page_bytes.saturating_mul((pages / 512).clamp(1, 16))
+    }
 
     const fn max_devices(self) -> usize {
         self.devices.saturating_add(self.devices / 4)
@@ -68,13 +85,16 @@ pub struct DeviceStore {
     /// Devices whose journal entry is outdated; some may have left since.
     dirty: Vec<DeviceKey>,
     journal: Journal,
+    /// The keys of all pages, in their order.
+    pages: Vec<DevicePlace>,
     /// The last round that was completed.
     round: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct StoredDevice {
-    sessions: DeviceSessions,
+    /// As encoded: half of the bytes.
+    sessions: Box<[u8]>,
     /// The shard's clock when it was last observed.
     last_seen: Milliseconds,
     state: DeviceState,
@@ -118,7 +138,8 @@ impl DeviceStore {
         let mut active = BTreeMap::new();
         let mut journal = Journal::load(storage, limits.journal, |entry| match entry {
             JournalEntry::Active { key, last_seen, sessions } => {
-                if let Ok(sessions) = decode(sessions) {
+                if decode(sessions).is_ok() {
+                    let sessions = sessions.into();
                     let (last_seen, state) = (last_seen.min(now), DeviceState::Journaled);
                     active.insert(key, StoredDevice { sessions, last_seen, state });
                 }
@@ -127,9 +148,10 @@ impl DeviceStore {
                 active.remove(&key);
             }
         })?;
-        let lengths = active.iter().map(|(key, device)| device.entry(*key, &mut Vec::new()).len());
+        let lengths = active.iter().map(|(key, device)| device.entry(*key).len());
         journal.set_snapshot_bytes(lengths.fold(0, usize::saturating_add));
-        Ok(Self { policy, limits, active, dirty: Vec::new(), journal, round: None })
+        let pages = page_keys(storage)?;
+        Ok(Self { policy, limits, active, dirty: Vec::new(), journal, pages, round: None })
     }
 
     /// Assigns an event of `key` to its session. The result is durable after the next checkpoint.
@@ -147,12 +169,12 @@ impl DeviceStore {
         now: Milliseconds,
     ) -> Result<SessionInfo, StorageError> {
         if !self.active.contains_key(&key) {
-            let sessions = match (read_row(storage, &key)?, previous) {
+            let sessions = match (self.read_page(storage, &key)?, previous) {
                 (Some(sessions), _) => sessions,
                 (None, None) => DeviceSessions::default(),
                 (None, Some(previous)) => self.ongoing(storage, &previous, event)?,
             };
-            self.insert(storage, key, sessions, now)?;
+            self.insert(storage, key, &sessions, now)?;
         }
         let device = self.active.entry(key).or_default();
         if device.state == DeviceState::Journaled {
@@ -160,7 +182,10 @@ impl DeviceStore {
             self.dirty.push(key);
         }
         device.last_seen = now;
-        Ok(device.sessions.observe(event, self.policy, random))
+        let mut sessions = decode(&device.sessions).unwrap_or_default();
+        let info = sessions.observe(event, self.policy, random);
+        device.sessions = encode(&sessions).into();
+        Ok(info)
     }
 
     /// Returns the sessions of `key` that had not ended before `event`.
@@ -171,8 +196,8 @@ impl DeviceStore {
         event: &SessionEvent,
     ) -> Result<DeviceSessions, StorageError> {
         let sessions = match self.active.get(key) {
-            Some(device) => Some(device.sessions.clone()),
-            None => read_row(storage, key)?,
+            Some(device) => decode(&device.sessions).ok(),
+            None => self.read_page(storage, key)?,
         };
         let timeout_ms = self.policy.timeout_ms;
         let goes_on = |sessions: &DeviceSessions| {
@@ -183,7 +208,7 @@ impl DeviceStore {
     }
 
     pub fn contains(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
-        Ok(self.active.contains_key(key) || read_row(storage, key)?.is_some())
+        Ok(self.active.contains_key(key) || self.read_page(storage, key)?.is_some())
     }
 
     /// Returns the encoded sessions of `key`, if there are any, for [`Self::import_sessions`] in another
@@ -194,9 +219,9 @@ impl DeviceStore {
         key: &DeviceKey,
     ) -> Result<Option<Vec<u8>>, StorageError> {
         if let Some(device) = self.active.get(key) {
-            return Ok(Some(encode(&device.sessions)));
+            return Ok(Some(device.sessions.to_vec()));
         }
-        Ok(read_row(storage, key)?.as_ref().map(encode))
+        Ok(self.read_page(storage, key)?.as_ref().map(encode))
     }
 
     /// Imports the sessions that `key` had at another shard, unless this shard knows it already.
@@ -209,7 +234,7 @@ impl DeviceStore {
     ) -> Result<(), ImportError> {
         let sessions = decode(bytes)?;
         if !self.contains(storage, &key)? {
-            self.insert(storage, key, sessions, now)?;
+            self.insert(storage, key, &sessions, now)?;
         }
         Ok(())
     }
@@ -219,14 +244,14 @@ impl DeviceStore {
         &mut self,
         storage: &impl Storage,
         key: DeviceKey,
-        sessions: DeviceSessions,
+        sessions: &DeviceSessions,
         now: Milliseconds,
     ) -> Result<(), StorageError> {
         if self.active.len() >= self.limits.max_devices() {
             self.checkpoint(storage, now)?;
         }
-        self.active
-            .insert(key, StoredDevice { sessions, last_seen: now, state: DeviceState::Dirty });
+        let (sessions, state) = (encode(sessions).into(), DeviceState::Dirty);
+        self.active.insert(key, StoredDevice { sessions, last_seen: now, state });
         self.dirty.push(key);
         Ok(())
     }
@@ -240,9 +265,9 @@ impl DeviceStore {
     ) -> Result<(), StorageError> {
         let round = now.checked_div(self.limits.round_ms);
         if round != self.round || self.active.len() > self.limits.devices {
-            let quiet_left = self.evict_idle(storage, now)?;
-            if round != self.round && quiet_left == 0 {
-                delete_expired(storage, self.limits.swept, round.unwrap_or_default(), now)?;
+            let waiting = self.evict_idle(storage, now)?;
+            if round != self.round && waiting == 0 {
+                self.delete_expired(storage, round.unwrap_or_default(), now)?;
                 self.round = round;
             }
         }
@@ -250,7 +275,7 @@ impl DeviceStore {
         while let Some(key) = dirty.last() {
             let device = active.get_mut(key);
             if let Some(device) = device.filter(|device| device.state == DeviceState::Dirty) {
-                journal.append(storage, device.entry(*key, &mut Vec::new()))?;
+                journal.append(storage, device.entry(*key))?;
                 device.state = DeviceState::Journaled;
             }
             dirty.pop();
@@ -259,40 +284,148 @@ impl DeviceStore {
         if journal.is_stale() {
             journal.rewrite(storage, |journal| {
                 let mut devices = active.iter();
-                devices.try_for_each(|(key, device)| {
-                    journal.append(storage, device.entry(*key, &mut Vec::new()))
-                })
+                devices.try_for_each(|(key, device)| journal.append(storage, device.entry(*key)))
             })?;
         }
         Ok(())
     }
 
-    /// Writes rows for quiet devices, up to a limit, and for those above the limit of devices, the
-    /// least recently seen first. Returns how many quiet ones remain.
+    /// Writes pages for quiet devices if too many wait, and for the less recently seen half if there
+    /// are too many devices. The pages for most of them are first. Returns how many quiet ones are
+    /// still too many.
     fn evict_idle(
         &mut self,
         storage: &impl Storage,
         now: Milliseconds,
     ) -> Result<usize, StorageError> {
-        let mut by_age = BinaryHeap::with_capacity(self.active.len());
-        let mut quiet = 0_usize;
-        for (key, device) in &mut self.active {
+        let limits = self.limits;
+        let mut quiet_before = now.saturating_sub(self.policy.timeout_ms);
+        let (mut times, mut quiet) = (Vec::with_capacity(self.active.len()), 0_usize);
+        for device in self.active.values_mut() {
             // If the clock was set back, a device would otherwise stay until the clock caught up.
             device.last_seen = device.last_seen.min(now);
-            let is_quiet = now.saturating_sub(device.last_seen) > self.policy.timeout_ms;
-            quiet = quiet.saturating_add(usize::from(is_quiet));
-            by_age.push(Reverse((device.last_seen, *key)));
+            quiet = quiet.saturating_add(usize::from(device.last_seen < quiet_before));
+            times.push(device.last_seen);
         }
-        let too_many = self.active.len().saturating_sub(self.limits.devices);
-        let leaving = quiet.min(self.limits.leaving).max(too_many);
-        for _ in 0..leaving {
-            let Some(Reverse((_, key))) = by_age.pop() else { break };
-            let Some(device) = self.active.get(&key) else { continue };
-            storage.put(Table::Devices, key.as_bytes(), &device.row())?;
+        let may_wait = self.pages.len().saturating_mul(limits.quiet_per_page);
+        let mut too_quiet =
+            quiet.saturating_sub(may_wait.clamp(limits.min_quiet, limits.max_quiet));
+        let mut too_many = self.active.len().saturating_sub(limits.devices);
+        if too_many > 0 {
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable(middle);
+            quiet_before = quiet_before.max(median.saturating_add(1));
+        }
+        if too_many == 0 && too_quiet == 0 {
+            return Ok(0);
+        }
+        for (number, (page, _)) in self.leaving_by_page(quiet_before).into_iter().enumerate() {
+            if too_many == 0 && (too_quiet == 0 || number >= limits.pages) {
+                break;
+            }
+            let left = self.write_page(storage, page, quiet_before, now)?;
+            too_many = too_many.saturating_sub(left);
+            too_quiet = too_quiet.saturating_sub(left);
+        }
+        Ok(too_quiet)
+    }
+
+    /// Returns the pages of the devices that were last seen before `before`, with their number, the
+    /// largest first.
+    fn leaving_by_page(&self, before: Milliseconds) -> Vec<(DevicePlace, usize)> {
+        let mut counts: Vec<(DevicePlace, usize)> = Vec::new();
+        let leaving = self.active.iter().filter(|(_, device)| device.last_seen < before);
+        for (key, _) in leaving {
+            match counts.last_mut() {
+                Some((page, count)) if place(key) <= *page => *count = count.saturating_add(1),
+                Some(_) | None => counts.push((self.page_of(key), 1)),
+            }
+        }
+        counts.sort_unstable_by_key(|(_, count)| Reverse(*count));
+        counts
+    }
+
+    /// Returns the key of the page of a device, which may not exist yet.
+    fn page_of(&self, key: &DeviceKey) -> DevicePlace {
+        let index = self.pages.partition_point(|last| *last < place(key));
+        self.pages.get(index).copied().unwrap_or(LAST_PLACE)
+    }
+
+    /// Returns the sessions of a device in its page.
+    fn read_page(
+        &self,
+        storage: &impl Storage,
+        key: &DeviceKey,
+    ) -> Result<Option<DeviceSessions>, StorageError> {
+        let row = storage.get(Table::DevicePages, &self.page_of(key).to_be_bytes())?;
+        Ok(row.and_then(|row| decode(&page::find(&row, key)?).ok()))
+    }
+
+    /// Adds the devices of a page that were last seen before `before` to it, removes them from memory,
+    /// and deletes those that were not seen for too long. Returns how many left memory.
+    fn write_page(
+        &mut self,
+        storage: &impl Storage,
+        key: DevicePlace,
+        before: Milliseconds,
+        now: Milliseconds,
+    ) -> Result<usize, StorageError> {
+        let row = storage.get(Table::DevicePages, &key.to_be_bytes())?.unwrap_or_default();
+        let mut page = DevicePage::decode(&row);
+        let index = self.pages.partition_point(|last| *last < key);
+        let page_before = index.checked_sub(1).and_then(|index| self.pages.get(index));
+        let first = page_before.map_or(0, |last| last.saturating_add(1));
+        let mut leaving = Vec::new();
+        let devices = self.active.range(page::first_key(first)..);
+        for (device_key, device) in devices.take_while(|(device, _)| place(device) <= key) {
+            if device.last_seen < before {
+                let (last_seen, sessions) = (device.last_seen, device.sessions.clone());
+                page.devices.insert(*device_key, PagedDevice { last_seen, sessions });
+                leaving.push(*device_key);
+            }
+        }
+        page.devices.retain(|_, device| !Self::is_expired(device.last_seen, now));
+        let parts = page.encode(key, self.limits.max_page_bytes(self.pages.len()));
+        let keys: Vec<DevicePlace> = parts.iter().map(|(key, _)| *key).collect();
+        let change = |(key, part): (DevicePlace, _)| (key.to_be_bytes().to_vec(), Some(part));
+        let mut changes: Vec<_> = parts.into_iter().map(change).collect();
+        if changes.is_empty() {
+            changes.push((key.to_be_bytes().to_vec(), None));
+        }
+        storage.change(Table::DevicePages, &changes)?;
+        let is_old = self.pages.get(index) == Some(&key);
+        self.pages.splice(index..index.saturating_add(usize::from(is_old)), keys);
+        let left = leaving.len();
+        for key in leaving {
             self.journal.append(storage, JournalEntry::Left { key })?;
             self.active.remove(&key);
         }
-        Ok(quiet.saturating_sub(leaving))
+        Ok(left)
+    }
+
+    /// Checks a page, and deletes its devices that were not seen for too long. The pages of the rounds
+    /// are a golden section apart. So any run of rounds covers the pages evenly, and the last position
+    /// need not be stored.
+    fn delete_expired(
+        &mut self,
+        storage: &impl Storage,
+        round: u64,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let position = u128::from(round.wrapping_mul(GOLDEN));
+        let index = position.saturating_mul(self.pages.len() as u128) >> 64;
+        let Some(key) = self.pages.get(index as usize).copied() else { return Ok(()) };
+        let row = storage.get(Table::DevicePages, &key.to_be_bytes())?.unwrap_or_default();
+        if page::has_expired(&row, now) {
+            self.write_page(storage, key, 0, now)?;
+        }
+        Ok(())
+    }
+
+    const fn is_expired(last_seen: Milliseconds, now: Milliseconds) -> bool {
+        const RETENTION_MS: u64 = RETENTION_DAYS * 86_400_000;
+        now.saturating_sub(last_seen) > RETENTION_MS
     }
 
     pub fn has_changed(&self) -> bool {
@@ -311,34 +444,22 @@ impl DeviceStore {
 }
 
 impl StoredDevice {
-    fn entry<'a>(&self, key: DeviceKey, sessions: &'a mut Vec<u8>) -> JournalEntry<'a> {
-        self.sessions.encode(sessions);
-        JournalEntry::Active { key, last_seen: self.last_seen, sessions }
-    }
-
-    fn row(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.put_u8(ROW_VERSION);
-        bytes.put_u64(self.last_seen);
-        self.sessions.encode(&mut bytes);
-        bytes
+    fn entry(&self, key: DeviceKey) -> JournalEntry<'_> {
+        JournalEntry::Active { key, last_seen: self.last_seen, sessions: &self.sessions }
     }
 }
 
-/// The version of a device's row, its first byte. In every version the time when the device was
-/// last seen follows; the rest may differ.
-const ROW_VERSION: u8 = 1;
-
-/// Reads the sessions in the row of `key`; `None` if there is no row, or it cannot be read.
-fn read_row(
-    storage: &impl Storage,
-    key: &DeviceKey,
-) -> Result<Option<DeviceSessions>, StorageError> {
-    let row = storage.get(Table::Devices, key.as_bytes())?;
-    Ok(row.and_then(|row| match row.split_first_chunk() {
-        Some(([ROW_VERSION, _, _, _, _, _, _, _, _], sessions)) => decode(sessions).ok(),
-        _ => None,
-    }))
+/// Returns the keys of all pages, in their order.
+fn page_keys(storage: &impl Storage) -> Result<Vec<DevicePlace>, StorageError> {
+    const KEYS: usize = 1_024;
+    let (mut pages, mut after) = (Vec::new(), Vec::new());
+    loop {
+        let keys = storage.keys(Table::DevicePages, &after, KEYS)?;
+        let Some(last) = keys.last() else { return Ok(pages) };
+        after.clone_from(last);
+        let number = |key: &Vec<u8>| ByteReader::new(key, "the key of a page").u64().ok();
+        pages.extend(keys.iter().filter_map(number));
+    }
 }
 
 fn encode(sessions: &DeviceSessions) -> Vec<u8> {
@@ -352,29 +473,6 @@ fn decode(bytes: &[u8]) -> Result<DeviceSessions, DecodeError> {
     let sessions = DeviceSessions::decode(&mut reader)?;
     reader.end()?;
     Ok(sessions)
-}
-
-/// Checks some rows after a position in the keys, and deletes those of devices that were not seen
-/// for too long. The positions of the rounds are a golden section apart. So any run of rounds
-/// covers the keys evenly, and the last position need not be stored.
-fn delete_expired(
-    storage: &impl Storage,
-    rows: usize,
-    round: u64,
-    now: Milliseconds,
-) -> Result<(), StorageError> {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    const RETENTION_MS: u64 = RETENTION_DAYS * 86_400_000;
-    let place = round.wrapping_mul(GOLDEN).to_be_bytes();
-    for key in storage.keys(Table::Devices, &place, rows)? {
-        let row = storage.get(Table::Devices, &key)?.unwrap_or_default();
-        let mut reader = ByteReader::new(&row, "the row of a device");
-        let last_seen = reader.u8().and_then(|_| reader.u64()).unwrap_or_default();
-        if now.saturating_sub(last_seen) > RETENTION_MS {
-            storage.delete(Table::Devices, &key)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

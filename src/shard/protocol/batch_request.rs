@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
@@ -23,12 +24,18 @@ pub(super) const VERSION: u8 = 3;
 /// Set in the kind of an event that is sent again because it was lost.
 const LOST: u8 = 4;
 
+/// Set in the kind of an event whose id has no time, if its client states one.
+const TIMED: u8 = 8;
+
 /// The properties of an event that a shard needs besides its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventIdentity {
     /// The key of the device, or of the event itself if it has no device.
     pub key: DeviceKey,
     pub session_event: SessionEvent,
+    /// The client's own time of the event, in milliseconds since the epoch: a repeat states the same.
+    /// It counts if the id has none.
+    pub stated_time: Option<Milliseconds>,
     pub device: DeviceIdentity,
     pub redelivery: Redelivery,
 }
@@ -55,7 +62,7 @@ impl EventIdentity {
 
     /// Returns the key that identifies duplicates of the event.
     pub fn seen_key(&self) -> DedupKey {
-        let key = DedupKey::of(&self.key, self.session_event.event_id);
+        let key = DedupKey::of(&self.key, self.session_event.event_id, self.stated_time);
         match self.redelivery {
             Redelivery::No => key,
             Redelivery::Lost => key.for_redelivery(),
@@ -76,7 +83,7 @@ pub struct ShardItem<'a> {
 }
 
 /// The most bytes of an item besides its record and the name of its stream.
-const MAX_ITEM_BYTES: usize = 128;
+const MAX_ITEM_BYTES: usize = 136;
 
 pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec<u8> {
     let length = |item: &ShardItem<'_>| {
@@ -90,7 +97,8 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
         bytes.put_bytes(to.to_string().as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
-        let Some(EventIdentity { key, session_event, device, redelivery }) = event else {
+        let Some(EventIdentity { key, session_event, stated_time, device, redelivery }) = event
+        else {
             bytes.put_u8(0);
             continue;
         };
@@ -99,10 +107,15 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
             DeviceIdentity::Known { previous: None } => (2, None),
             DeviceIdentity::Known { previous: Some(previous) } => (3, Some(previous)),
         };
+        let stated_time = stated_time.filter(|_| session_event.event_id.made_at().is_none());
+        let kind = stated_time.map_or(kind, |_| kind | TIMED);
         bytes.put_u8(match redelivery {
             Redelivery::No => kind,
             Redelivery::Lost => kind | LOST,
         });
+        if let Some(stated_time) = stated_time {
+            bytes.put_u64(stated_time);
+        }
         bytes.put(key.as_bytes());
         if let Some(previous) = previous {
             bytes.put(previous.as_bytes());
@@ -149,9 +162,10 @@ fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> 
     if kind == 0 {
         return Ok(ShardItem { to, record, event: None, previous_shard });
     }
+    let stated_time = if kind & TIMED == 0 { None } else { Some(reader.u64()?) };
     let key = DeviceKey::from_bytes(reader.array()?);
     let redelivery = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
-    let device = match kind & !LOST {
+    let device = match kind & !(LOST | TIMED) {
         1 => DeviceIdentity::Unknown,
         2 => DeviceIdentity::Known { previous: None },
         3 => DeviceIdentity::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
@@ -166,7 +180,7 @@ fn item(reader: &mut ByteReader<'_>) -> Result<ShardItem<'static>, DecodeError> 
             _ => return Err(malformed),
         },
     };
-    let event = Some(EventIdentity { key, session_event, device, redelivery });
+    let event = Some(EventIdentity { key, session_event, stated_time, device, redelivery });
     Ok(ShardItem { to, record, event, previous_shard })
 }
 
@@ -178,7 +192,8 @@ mod tests {
     use crate::model::record;
 
     fn items() -> Vec<ShardItem<'static>> {
-        let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let timed = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let event_id = EventId::parse("01939b70-6d2a-4c3e-8f00-000000000001").unwrap();
         let key = DeviceKey::of_event("a", event_id);
         let item = |to, text: &str, event, previous_shard| ShardItem {
             to: Cow::Owned(StreamSet::parse(to).unwrap()),
@@ -187,8 +202,12 @@ mod tests {
             previous_shard,
         };
         let event = |device, starts_session, redelivery| {
+            let (event_id, stated_time) = match starts_session {
+                true => (event_id, Some(1_795_000_000_123)),
+                false => (timed, None),
+            };
             let session_event = SessionEvent { at: -5, event_id, starts_session };
-            Some(EventIdentity { key, session_event, device, redelivery })
+            Some(EventIdentity { key, session_event, stated_time, device, redelivery })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![

@@ -52,7 +52,13 @@ fn event_id(event: u8) -> EventId {
 fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
     let session_event = SessionEvent { at, event_id: event_id(event), starts_session: false };
     let (key, known) = (key(device), DeviceIdentity::Known { previous: None });
-    let identity = EventIdentity { key, session_event, device: known, redelivery: Redelivery::No };
+    let identity = EventIdentity {
+        key,
+        session_event,
+        stated_time: None,
+        device: known,
+        redelivery: Redelivery::No,
+    };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     ShardItem { event: Some(identity), ..failed(&line) }
 }

@@ -122,7 +122,8 @@ fn item(number: u64) -> ShardItem<'static> {
         event_id: event_id(event),
         starts_session: number % 11 == 3,
     };
-    let identity = EventIdentity { key, session_event, device, redelivery: Redelivery::No };
+    let identity =
+        EventIdentity { key, session_event, stated_time: None, device, redelivery: Redelivery::No };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
     ShardItem { to: Cow::Owned(stream(STREAMS[route(number)]).into()), event, ..failed(&line) }
@@ -355,8 +356,9 @@ impl ShardWorld {
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
         for number in numbers {
             let seen_key = item(number).event.as_ref().map(EventIdentity::seen_key);
-            let is_seen = seen_key.is_some_and(|key| self.shard.seen.contains(&key, self.now));
-            if !is_seen && self.is_safe(number) {
+            let seen_key: Vec<DedupKey> = seen_key.into_iter().collect();
+            let is_seen = self.shard.seen.contains(&self.storage, &seen_key, self.now);
+            if is_seen != [true] && self.is_safe(number) {
                 self.excuse(vec![(route(number), number)]);
             }
         }

@@ -1,0 +1,738 @@
+//! The events that a shard has seen: a window of their ids.
+//!
+//! Most ids say when they were made: UUIDs of version 7, and those of events whose client states a
+//! time. A repeat says the same time, so it is looked up only among ids of that time. Such an id is
+//! *timed* if it arrives within some minutes of its time.
+//!
+//! - Timed ids of the last minutes are in memory ([`id_set`]), and in a journal ([`id_journal`]) from
+//!   the next checkpoint on. Older ones are written once, as a run of sorted rows ([`id_run`]), and
+//!   leave memory and journal. The runs share no time, so an id is looked up in one row.
+//! - All other ids (late, or without a time) are in memory until there are enough for a run. These
+//!   runs have a filter in memory ([`id_filter`]), which mostly shows that no row must be read.
+//!
+//! So a new id costs no read if it is timed, and one if it is late. With chosen ids a lookup reads
+//! at most [`MAX_READS`] rows of 32 kB, and a request each row at most once. Chosen ids cannot make
+//! others count as seen, since rows have whole ids. Ids that are not timed displace only each other.
+//!
+//! An id counts as seen for the whole window after its last insertion, plus at most an eighth of it
+//! and 15 minutes. Two limits take precedence: the ids of a shard, and a part of them for ids that are
+//! not timed. Above a limit the oldest run is removed. A duplicate of a removed id is delivered
+//! again. So is one whose row cannot be read: that is better than to refuse an event. If the object
+//! is lost, so are ids since the last checkpoint, with the same effect. An id that was not inserted
+//! must never count as seen: that event would be lost.
+//!
+//! If the clock was set back, times ahead of it are set to it. Meanwhile two runs may share a time;
+//! then a lookup reads both.
+
+mod id_filter;
+mod id_journal;
+mod id_run;
+mod id_set;
+
+use std::collections::BTreeMap;
+
+use self::id_filter::IdFilter;
+use self::id_journal::IdJournal;
+use self::id_run::{IdRun, IdScope, IndexRow, row_has};
+use self::id_set::{IdSet, merge};
+use crate::base::clock::Milliseconds;
+use crate::base::codec::{ByteReader, DecodeError};
+use crate::model::device_key::DeviceKey;
+use crate::model::event::EventId;
+use crate::shard::storage::{Storage, StorageError, Table};
+
+/// The most rows that are read for one id.
+pub const MAX_READS: usize = 4;
+
+/// How long an id counts as seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DedupConfig {
+    /// Milliseconds after which the same id counts as a new event.
+    pub window_ms: u64,
+    /// The most ids of a shard; this limit takes precedence over the window.
+    pub max_ids: usize,
+}
+
+impl DedupConfig {
+    /// The most ids that are not timed. Their filters take 4 MB.
+    pub const MAX_UNTIMED: usize = 1_048_576;
+    /// The ids of a run: 32 rows.
+    const RUN_IDS: usize = 65_536;
+    /// The most timed ids in memory after a checkpoint, some 7 MB.
+    const MAX_RECENT: usize = 393_216;
+    /// Timed ids may wait for a run for a 24th of the window.
+    const SPANS: u64 = 24;
+
+    fn run_ids(self) -> usize {
+        (self.max_ids / 32).clamp(1, Self::RUN_IDS)
+    }
+
+    fn max_recent(self) -> usize {
+        (self.max_ids / 2).clamp(1, Self::MAX_RECENT)
+    }
+
+    fn max_untimed(self) -> usize {
+        (self.max_ids / 2).clamp(1, Self::MAX_UNTIMED)
+    }
+
+    const fn span_ms(self) -> u64 {
+        self.window_ms / Self::SPANS
+    }
+
+    /// How long timed ids stay in memory at least: 10 minutes, or a sixth of the window.
+    fn grace_ms(self) -> u64 {
+        (self.window_ms / 6).min(600_000)
+    }
+
+    /// How far ahead of the shard's clock the time of a timed id may be.
+    fn ahead_ms(self) -> u64 {
+        self.grace_ms() / 2
+    }
+
+    /// Timed ids leave memory together with others of the same tick.
+    fn tick_ms(self) -> u64 {
+        (self.grace_ms() / 75).max(1)
+    }
+
+    fn tick_of(self, made_at: Milliseconds) -> u64 {
+        made_at.checked_div(self.tick_ms()).unwrap_or_default()
+    }
+}
+
+impl Default for DedupConfig {
+    fn default() -> Self {
+        Self { window_ms: 86_400_000, max_ids: 48_000_000 }
+    }
+}
+
+/// An event of a device: its id, combined with the device's key. Two of them are equal if they have
+/// the same number.
+#[derive(Debug, Clone, Copy)]
+pub struct DedupKey {
+    number: u128,
+    /// When the id was made; 0 if that is unknown.
+    made_at: Milliseconds,
+}
+
+impl DedupKey {
+    /// Combines an id with the key of its device. `stated_time` is the client's time of the event,
+    /// which counts if the id has none.
+    pub fn of(device: &DeviceKey, event_id: EventId, stated_time: Option<Milliseconds>) -> Self {
+        let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
+        Self {
+            number: number(device.as_bytes()) ^ number(event_id.as_bytes()),
+            made_at: event_id.made_at().or(stated_time).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the key of the same event if it is sent again because it was lost.
+    #[must_use]
+    pub const fn for_redelivery(self) -> Self {
+        Self { number: !self.number, ..self }
+    }
+}
+
+impl PartialEq for DedupKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for DedupKey {}
+
+impl PartialOrd for DedupKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DedupKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
+
+#[derive(Debug)]
+pub struct DedupWindow {
+    policy: DedupConfig,
+    /// The timed ids in memory, by the tick in which they were made.
+    recent: BTreeMap<u64, InsertedIds>,
+    recent_len: usize,
+    /// Other ids in memory.
+    untimed: InsertedIds,
+    journal: IdJournal,
+    /// The first row of the journal that may have ids of `untimed`.
+    untimed_from: u64,
+    /// Runs of timed ids, and of others, in the order of their numbers.
+    timed_runs: Vec<IdRun>,
+    untimed_runs: Vec<IdRun>,
+    /// Runs have the timed ids that were made before; a new id of before is not timed.
+    cut: Milliseconds,
+    /// The number of ids in all runs.
+    run_len: usize,
+    next_run: u64,
+    /// Rows that were written of the next run, before its index could not be.
+    unfinished_rows: usize,
+    /// Rows to delete, last first.
+    gone: Vec<(Table, Vec<u8>)>,
+}
+
+/// Ids and when the first and the last one was inserted.
+#[derive(Debug, Default)]
+struct InsertedIds {
+    ids: IdSet,
+    oldest: Milliseconds,
+    newest: Milliseconds,
+}
+
+impl InsertedIds {
+    /// Returns whether it is new.
+    fn insert(&mut self, key: &DedupKey, now: Milliseconds) -> bool {
+        self.oldest = if self.ids.len() == 0 { now } else { self.oldest.min(now) };
+        self.newest = self.newest.max(now);
+        self.ids.insert(key.number)
+    }
+
+    fn has(&self, key: &DedupKey, window_ms: u64, now: Milliseconds) -> bool {
+        self.is_within(window_ms, now) && self.ids.contains(key.number)
+    }
+
+    const fn is_within(&self, window_ms: u64, now: Milliseconds) -> bool {
+        now.saturating_sub(self.newest) <= window_ms
+    }
+
+    /// Moves times ahead of `now` back.
+    fn follow_clock(&mut self, now: Milliseconds) {
+        self.newest = self.newest.min(now);
+        self.oldest = self.oldest.min(now);
+    }
+}
+
+impl DedupWindow {
+    /// Keys that are read at once.
+    const PAGE: usize = 1_024;
+    /// The most rows that a checkpoint deletes at once. The next ones delete the others.
+    const MAX_DELETES: usize = 512;
+
+    /// Loads the window of the last checkpoint. Rows that cannot be read are left out, and deleted
+    /// by the next checkpoints.
+    pub fn load(
+        storage: &impl Storage,
+        policy: DedupConfig,
+        now: Milliseconds,
+    ) -> Result<Self, StorageError> {
+        let mut window = Self {
+            policy,
+            recent: BTreeMap::new(),
+            recent_len: 0,
+            untimed: InsertedIds::default(),
+            journal: IdJournal::load(storage)?,
+            untimed_from: 0,
+            timed_runs: Vec::new(),
+            untimed_runs: Vec::new(),
+            cut: 0,
+            run_len: 0,
+            next_run: 0,
+            unfinished_rows: 0,
+            gone: Vec::new(),
+        };
+        window.load_runs(storage)?;
+        window.load_journal(storage, now)?;
+        window.make_room(0);
+        window.follow_clock(now);
+        Ok(window)
+    }
+
+    fn load_runs(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
+        let mut unreadable = Vec::new();
+        for_each_row(storage, Table::SeenRuns, |key, value| {
+            let Ok(number) = number(&key) else { return self.gone.push((Table::SeenRuns, key)) };
+            self.next_run = number.saturating_add(1);
+            match IdRun::decode(number, &value) {
+                Ok(run) => {
+                    self.run_len = self.run_len.saturating_add(run.len);
+                    self.runs_for(&run.scope).push(run);
+                }
+                Err(DecodeError(_)) => {
+                    self.gone.push((Table::SeenRuns, key));
+                    unreadable.push(number);
+                }
+            }
+        })?;
+        for run in &self.timed_runs {
+            if let IdScope::Made { to, .. } = run.scope {
+                self.cut = to;
+            }
+        }
+        for run in &self.untimed_runs {
+            if let IdScope::Filtered { journal_from, .. } = run.scope {
+                self.untimed_from = journal_from;
+            }
+        }
+        // Rows of runs whose index could not be read, or was not written.
+        for number in unreadable {
+            self.find_orphans(storage, number, Some(number))?;
+        }
+        self.find_orphans(storage, self.next_run, None)
+    }
+
+    /// Marks the rows of the runs from `first` to `last` for deletion.
+    fn find_orphans(
+        &mut self,
+        storage: &impl Storage,
+        first: u64,
+        last: Option<u64>,
+    ) -> Result<(), StorageError> {
+        let end = last.map_or(u64::MAX, |last| IdRun::first_row(last.saturating_add(1)));
+        let before = IdRun::first_row(first).checked_sub(1);
+        let before = before.map(|key| key.to_be_bytes().to_vec()).unwrap_or_default();
+        for_each_key(storage, Table::Seen, &before, |key| {
+            let number = number(&key).unwrap_or_default();
+            if last.is_none() && IdRun::of_row(number) == first {
+                let rows = number.saturating_sub(IdRun::first_row(first)).saturating_add(1);
+                self.unfinished_rows = usize::try_from(rows).unwrap_or_default();
+            } else if number < end {
+                self.gone.push((Table::Seen, key));
+            }
+        })
+    }
+
+    fn runs_for(&mut self, scope: &IdScope) -> &mut Vec<IdRun> {
+        match scope {
+            IdScope::Made { .. } => &mut self.timed_runs,
+            IdScope::Filtered { .. } => &mut self.untimed_runs,
+        }
+    }
+
+    fn load_journal(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let mut journal = std::mem::take(&mut self.journal);
+        if let Some(last) = journal.rows.last() {
+            let value = storage.get(Table::SeenJournal, &last.number.to_be_bytes())?;
+            let last_run = self.timed_runs.last().map(|run| run.number);
+            // If no run moved it since, this is the cut, also if the clock was set back.
+            match value.and_then(|value| id_journal::read_head(&value)) {
+                Some(head) if last_run.is_none_or(|run| run < head.next_run) => self.cut = head.cut,
+                Some(_) | None => {}
+            }
+        }
+        let policy = self.policy;
+        for index in 0..journal.rows.len() {
+            journal.replay(index, storage, |head, row, key| {
+                let inserted_at = head.newest.min(now);
+                let inserted = match key.made_at {
+                    0 if row < self.untimed_from => return,
+                    made_at if made_at != 0 && made_at < self.cut => return,
+                    _ if now.saturating_sub(inserted_at) > policy.window_ms => return,
+                    0 => &mut self.untimed,
+                    made_at => self.recent.entry(policy.tick_of(made_at)).or_default(),
+                };
+                if inserted.insert(&key, inserted_at) && key.made_at != 0 {
+                    self.recent_len = self.recent_len.saturating_add(1);
+                }
+            })?;
+        }
+        journal.skip_to(self.untimed_from);
+        self.journal = journal;
+        Ok(())
+    }
+
+    /// Whether each of `keys` counts as seen at `now`. An id whose row cannot be read does not.
+    pub fn contains(
+        &self,
+        storage: &impl Storage,
+        keys: &[DedupKey],
+        now: Milliseconds,
+    ) -> Vec<bool> {
+        let mut reads = Vec::new();
+        let mut seen = Vec::with_capacity(keys.len());
+        for (index, key) in keys.iter().enumerate() {
+            let is_seen = self.is_in_memory(key, now);
+            seen.push(is_seen);
+            if !is_seen {
+                reads.extend(self.rows_of(key, now).map(|(order, row)| (order, row, index)));
+            }
+        }
+        reads.sort_unstable();
+        let mut last_read = (Vec::new(), None);
+        for (_, row, index) in reads {
+            let (Some(key), Some(is_seen @ false)) = (keys.get(index), seen.get_mut(index)) else {
+                continue;
+            };
+            if last_read.0 != row {
+                let value = storage.get(Table::Seen, &row).ok().flatten();
+                last_read = (row, value);
+            }
+            *is_seen = last_read.1.as_ref().is_some_and(|row| row_has(row, key.number));
+        }
+        seen
+    }
+
+    fn is_in_memory(&self, key: &DedupKey, now: Milliseconds) -> bool {
+        let window_ms = self.policy.window_ms;
+        let of_tick = self.recent.get(&self.policy.tick_of(key.made_at));
+        of_tick.is_some_and(|ids| ids.has(key, window_ms, now))
+            || self.untimed.has(key, window_ms, now)
+    }
+
+    /// Returns the rows that may have an id, newest first, and the order in which to read them:
+    /// first of runs whose filter has it.
+    fn rows_of(
+        &self,
+        key: &DedupKey,
+        now: Milliseconds,
+    ) -> impl Iterator<Item = (u8, Vec<u8>)> + use<> {
+        let window_ms = self.policy.window_ms;
+        let is_within = |run: &&IdRun| run.is_within(window_ms, now);
+        let row_of = |order| move |run: &IdRun| Some((order, run.row_of(key.number)?));
+        let filtered = self.untimed_runs.iter().rev().filter(|run| match &run.scope {
+            IdScope::Filtered { filter, .. } => filter.may_have(key.number),
+            IdScope::Made { .. } => false,
+        });
+        let made = self.timed_runs.iter().rev().filter(|run| match run.scope {
+            IdScope::Made { from, to } => (from..to).contains(&key.made_at),
+            IdScope::Filtered { .. } => false,
+        });
+        // Of the runs with filters more than one has an id only by a chosen one.
+        let filtered = filtered.filter(is_within).filter_map(row_of(0));
+        let made = made.filter(is_within).filter_map(row_of(1));
+        let rows: Vec<_> = filtered.take(MAX_READS / 2).chain(made.take(MAX_READS / 2)).collect();
+        rows.into_iter()
+    }
+
+    /// Marks `key` as seen at `now`. It is durable after the next checkpoint.
+    pub fn insert(&mut self, key: DedupKey, now: Milliseconds) {
+        self.make_room(1);
+        let policy = self.policy;
+        let DedupKey { made_at, .. } = key;
+        // Memory has a bounded number of ticks, whatever times a client states.
+        let kept_ms = policy.grace_ms().saturating_add(policy.span_ms());
+        let earliest = self.cut.max(now.saturating_sub(kept_ms)).max(1);
+        if (earliest..=self.latest_timed(now)).contains(&made_at) {
+            if self.recent.entry(policy.tick_of(made_at)).or_default().insert(&key, now) {
+                self.recent_len = self.recent_len.saturating_add(1);
+                self.journal.append(&key, policy.span_ms(), now);
+            }
+        } else {
+            let key = DedupKey { made_at: 0, ..key };
+            if self.untimed.insert(&key, now) {
+                self.journal.append(&key, policy.span_ms(), now);
+            }
+        }
+    }
+
+    /// Makes new ids durable, moves older ones from memory to a run, and deletes removed rows. If it
+    /// fails, the next checkpoint does the rest.
+    pub fn checkpoint(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        self.follow_clock(now);
+        self.flush_journal(storage)?;
+        self.delete_gone(storage)?;
+        let has_run = self.write_untimed_run(storage, now)? | self.write_timed_run(storage, now)?;
+        let has_stale_rows = has_run || self.journal.has_stale_rows(self.policy.window_ms, now);
+        for run in self.timed_runs.iter_mut().chain(&mut self.untimed_runs) {
+            if run.index_row == IndexRow::Behind {
+                run.write_index(storage)?;
+            }
+        }
+        if has_stale_rows {
+            self.make_room(0);
+            self.drop_journal_rows(storage, now)?;
+            self.flush_journal(storage)?;
+        }
+        self.delete_gone(storage)
+    }
+
+    fn delete_gone(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
+        for _ in 0..Self::MAX_DELETES {
+            let Some((table, key)) = self.gone.last() else { break };
+            storage.delete(*table, key)?;
+            self.gone.pop();
+        }
+        Ok(())
+    }
+
+    fn flush_journal(&mut self, storage: &impl Storage) -> Result<(), StorageError> {
+        self.journal.flush(storage, self.cut, self.next_run)
+    }
+
+    /// Writes a run of the timed ids in memory that were made first, if there are enough or if they
+    /// have waited long enough. Returns whether it did.
+    fn write_timed_run(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<bool, StorageError> {
+        let policy = self.policy;
+        let due_tick = policy.tick_of(now.saturating_sub(policy.grace_ms()));
+        let waits_since = now.saturating_sub(policy.grace_ms()).saturating_sub(policy.span_ms());
+        let due = || self.recent.range(..due_tick).map(|(_, ids)| ids);
+        let due_len = due().map(|ids| ids.ids.len()).fold(0, usize::saturating_add);
+        let is_crowded = self.recent_len > policy.max_recent();
+        let is_due = due_len >= policy.run_ids() || due().any(|ids| ids.oldest < waits_since);
+        if !is_due && !is_crowded {
+            return Ok(false);
+        }
+        let (least, end) = match is_crowded {
+            true => (policy.run_ids().max(self.recent_len / 4), u64::MAX),
+            false => (policy.run_ids(), due_tick),
+        };
+        let (mut ids, mut ticks, mut newest) = (Vec::new(), Vec::new(), 0);
+        for (tick, of_tick) in self.recent.range(..end) {
+            if ids.len() >= least {
+                break;
+            }
+            ids = merge(ids, of_tick.ids.to_sorted());
+            newest = newest.max(of_tick.newest);
+            ticks.push(*tick);
+        }
+        let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else { return Ok(false) };
+        let from = first.saturating_mul(policy.tick_ms());
+        let to = last.saturating_add(1).saturating_mul(policy.tick_ms());
+        self.write_run(storage, &ids, newest, IdScope::Made { from, to })?;
+        for tick in ticks {
+            self.recent.remove(&tick);
+        }
+        self.recent_len = self.recent_len.saturating_sub(ids.len());
+        self.cut = self.cut.max(to);
+        Ok(true)
+    }
+
+    /// Writes a run of the other ids in memory, if there are enough or if they have waited long
+    /// enough. Returns whether it did.
+    fn write_untimed_run(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<bool, StorageError> {
+        let InsertedIds { ids, oldest, newest } = &self.untimed;
+        let has_waited = now.saturating_sub(*oldest) > self.policy.span_ms();
+        if ids.len() == 0 || (ids.len() < self.policy.run_ids() && !has_waited) {
+            return Ok(false);
+        }
+        let (ids, newest) = (ids.to_sorted(), *newest);
+        let (filter, journal_from) = (IdFilter::of(&ids), self.journal.begin_row());
+        self.write_run(storage, &ids, newest, IdScope::Filtered { filter, journal_from })?;
+        self.untimed = InsertedIds::default();
+        self.untimed_from = journal_from;
+        Ok(true)
+    }
+
+    fn write_run(
+        &mut self,
+        storage: &impl Storage,
+        ids: &[u128],
+        newest: Milliseconds,
+        scope: IdScope,
+    ) -> Result<(), StorageError> {
+        let (number, unfinished) = (self.next_run, self.unfinished_rows);
+        let mut run = IdRun::write(storage, number, ids, newest, scope, unfinished)?;
+        self.unfinished_rows = run.row_keys().count();
+        run.write_index(storage)?;
+        self.unfinished_rows = 0;
+        self.next_run = self.next_run.saturating_add(1);
+        self.run_len = self.run_len.saturating_add(run.len);
+        self.runs_for(&run.scope).push(run);
+        Ok(())
+    }
+
+    /// Marks the rows of the journal for deletion whose timed ids are in runs. Those of their ids that
+    /// are only in memory are appended again.
+    fn drop_journal_rows(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        let policy = self.policy;
+        let mut index = 0_usize;
+        while index.saturating_add(1) < self.journal.rows.len() {
+            let Some(row) = self.journal.rows.get(index) else { break };
+            let has_timed = row.latest != 0 && row.latest >= self.cut;
+            if has_timed && !row.is_ahead && !row.is_expired(policy.window_ms, now) {
+                index = index.saturating_add(1);
+                continue;
+            }
+            let key = row.number.to_be_bytes().to_vec();
+            if row.is_ahead || (row.has_untimed && row.number >= self.untimed_from) {
+                let value = storage.get(Table::SeenJournal, &key)?.unwrap_or_default();
+                let Self { journal, untimed, recent, .. } = self;
+                // Of a row that cannot be read, the entries before the invalid one count.
+                let _ = id_journal::read(&value, |_, key| {
+                    let is_in_memory = match key.made_at {
+                        0 => untimed.ids.contains(key.number),
+                        made_at => recent
+                            .get(&policy.tick_of(made_at))
+                            .is_some_and(|of_tick| of_tick.ids.contains(key.number)),
+                    };
+                    if is_in_memory {
+                        journal.append(&key, policy.span_ms(), now);
+                    }
+                });
+            }
+            self.journal.rows.remove(index);
+            self.gone.push((Table::SeenJournal, key));
+        }
+        Ok(())
+    }
+
+    pub fn has_changed(&self) -> bool {
+        let mut runs = self.timed_runs.iter().chain(&self.untimed_runs);
+        !self.gone.is_empty()
+            || self.journal.is_behind()
+            || runs.any(|run| run.index_row == IndexRow::Behind)
+    }
+
+    /// Returns the number of ids.
+    pub fn len(&self) -> usize {
+        let in_memory = self.recent_len.saturating_add(self.untimed.ids.len());
+        in_memory.saturating_add(self.run_len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes the oldest ids until `ids` more fit.
+    fn make_room(&mut self, ids: usize) {
+        let policy = self.policy;
+        while self.len().saturating_add(ids) > policy.max_ids {
+            let number = |runs: &[IdRun]| runs.first().map_or(u64::MAX, |run| run.number);
+            let is_timed = number(&self.timed_runs) < number(&self.untimed_runs);
+            let runs = if is_timed { &mut self.timed_runs } else { &mut self.untimed_runs };
+            if !runs.is_empty() {
+                let oldest = runs.remove(0);
+                self.forget_run(&oldest);
+            } else if !self.forget_first_tick() {
+                self.forget_untimed();
+                break;
+            }
+        }
+        // These are above their limits only while the storage fails.
+        let more_than = |limit: usize| limit.saturating_add(limit / 4);
+        while self.recent_len > more_than(policy.max_recent()) && self.forget_first_tick() {}
+        if self.untimed.ids.len() > more_than(policy.max_recent()) {
+            self.forget_untimed();
+        }
+        let untimed_len =
+            |runs: &[IdRun]| runs.iter().map(|run| run.len).fold(0, usize::saturating_add);
+        while !self.untimed_runs.is_empty()
+            && untimed_len(&self.untimed_runs).saturating_add(policy.run_ids())
+                > policy.max_untimed()
+        {
+            let oldest = self.untimed_runs.remove(0);
+            self.forget_run(&oldest);
+        }
+    }
+
+    /// Forgets a run that is in no list any more. Its index is deleted last.
+    fn forget_run(&mut self, run: &IdRun) {
+        self.run_len = self.run_len.saturating_sub(run.len);
+        self.gone.push((Table::SeenRuns, run.number.to_be_bytes().to_vec()));
+        self.gone.extend(run.row_keys().map(|key| (Table::Seen, key)));
+    }
+
+    /// Forgets the timed ids in memory that were made first. Returns whether there were any.
+    fn forget_first_tick(&mut self) -> bool {
+        let Some((tick, forgotten)) = self.recent.pop_first() else { return false };
+        self.recent_len = self.recent_len.saturating_sub(forgotten.ids.len());
+        let end = tick.saturating_add(1).saturating_mul(self.policy.tick_ms());
+        self.cut = self.cut.max(end);
+        true
+    }
+
+    /// Returns the latest time of an id that is timed at `now`.
+    fn latest_timed(&self, now: Milliseconds) -> Milliseconds {
+        now.saturating_add(self.policy.ahead_ms())
+    }
+
+    fn forget_untimed(&mut self) {
+        self.untimed = InsertedIds::default();
+        self.untimed_from = self.journal.begin_row();
+    }
+
+    /// Removes ids that are out of the window at `now`, and moves times ahead of it back.
+    fn follow_clock(&mut self, now: Milliseconds) {
+        let policy = self.policy;
+        while let Some((_, first)) = self.recent.first_key_value() {
+            if first.is_within(policy.window_ms, now) {
+                break;
+            }
+            self.forget_first_tick();
+        }
+        self.recent.values_mut().for_each(|ids| ids.follow_clock(now));
+        if self.untimed.ids.len() > 0 && !self.untimed.is_within(policy.window_ms, now) {
+            self.forget_untimed();
+        }
+        self.untimed.follow_clock(now);
+        self.journal.follow_clock(now);
+        if self.cut > self.latest_timed(now).saturating_add(policy.tick_ms()) {
+            self.cut = now;
+        }
+        // These were timed before the clock was set back.
+        let first_ahead = policy.tick_of(self.latest_timed(now)).saturating_add(1);
+        for (_, ahead) in self.recent.split_off(&first_ahead) {
+            self.recent_len = self.recent_len.saturating_sub(ahead.ids.len());
+            for number in ahead.ids.to_sorted() {
+                let key = DedupKey { number, made_at: 0 };
+                if self.untimed.insert(&key, ahead.newest) {
+                    self.journal.append(&key, policy.span_ms(), now);
+                }
+            }
+        }
+        let mut expired = Vec::new();
+        for runs in [&mut self.timed_runs, &mut self.untimed_runs] {
+            for run in runs.iter_mut().filter(|run| run.newest > now) {
+                run.newest = now;
+                run.index_row = IndexRow::Behind;
+            }
+            let is_expired = |run: &mut IdRun| !run.is_within(policy.window_ms, now);
+            expired.extend(runs.extract_if(.., is_expired));
+        }
+        expired.iter().for_each(|run| self.forget_run(run));
+    }
+}
+
+/// Reads the key of a numbered row.
+fn number(key: &[u8]) -> Result<u64, DecodeError> {
+    ByteReader::new(key, "the number of a row").u64()
+}
+
+/// Calls `each` for the keys of a table after `after`, in their order.
+fn for_each_key(
+    storage: &impl Storage,
+    table: Table,
+    after: &[u8],
+    mut each: impl FnMut(Vec<u8>),
+) -> Result<(), StorageError> {
+    let mut after = after.to_vec();
+    loop {
+        let keys = storage.keys(table, &after, DedupWindow::PAGE)?;
+        let Some(last) = keys.last() else { return Ok(()) };
+        after.clone_from(last);
+        keys.into_iter().for_each(&mut each);
+    }
+}
+
+/// Calls `each` for the keys and values of a table, in their order.
+fn for_each_row(
+    storage: &impl Storage,
+    table: Table,
+    mut each: impl FnMut(Vec<u8>, Vec<u8>),
+) -> Result<(), StorageError> {
+    let mut keys = Vec::new();
+    for_each_key(storage, table, &[], |key| keys.push(key))?;
+    for key in keys {
+        let value = storage.get(table, &key)?.unwrap_or_default();
+        each(key, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
