@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use worker::Env;
 
 use super::bindings::{now_ms, random};
-use super::gate::{CallPurpose, CallSlot, Gate};
+use super::gate::{CallSlot, Gate};
 use super::gather::{Gathering, gather};
 use super::log::{self, Component};
 use super::shard_client::ShardCallError;
@@ -16,6 +16,7 @@ use super::{aws_http, health, io, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
 use crate::delivery::StreamBatch;
+use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::health::StreamHealth;
 use crate::delivery::response::CallResult;
 use crate::delivery::stats::DeliveryStats;
@@ -37,10 +38,10 @@ use crate::shard::protocol::batch_response::BatchResponse;
 
 /// How much longer than its batches a shard may take before its records are delivered directly. It
 /// may have to call another shard, and its calls may have to wait for those of other streams.
-const SHARD_SLACK_MS: u64 = 5_000;
+pub const SHARD_SLACK_MS: u64 = 5_000;
 
 /// How long a shard that could not be reached is not called, in milliseconds.
-const PAUSE_MS: u64 = 5_000;
+pub const PAUSE_MS: u64 = 5_000;
 
 type ShardResult = Result<BatchResponse, ShardCallError>;
 

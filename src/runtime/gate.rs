@@ -1,38 +1,20 @@
-//! Limits the concurrent calls of one object, or of one request.
+//! Lets the calls of one object, or of one request, wait for their slots.
 //!
-//! The runtime lets six calls wait for an answer and queues further ones, whose timeouts would run
-//! meanwhile. So no more are started. A gate belongs to one I/O context, in which one request may
-//! wait for another.
-//!
-//! Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
+//! A gate belongs to one I/O context, in which one request may wait for another.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 
-/// The most concurrent calls.
-const MAX: usize = 6;
-
-/// The most of them that drain the spill, for which no client waits.
-const MAX_DRAINS: usize = 3;
-
-/// The purpose of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallPurpose {
-    /// A client waits for the answer.
-    Caller,
-    /// Drains the spill.
-    Spill,
-}
+use crate::delivery::call_slots::{CallPurpose, CallSlots};
 
 /// Counts the concurrent calls.
 #[derive(Debug)]
 pub struct Gate {
     /// Whether it belongs to an object, which outlives its calls.
     is_of_object: bool,
-    callers: Cell<usize>,
-    drains: Cell<usize>,
+    slots: Cell<CallSlots>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
@@ -46,26 +28,23 @@ impl Gate {
     }
 
     const fn new(is_of_object: bool) -> Self {
-        let (callers, drains) = (Cell::new(0), Cell::new(0));
-        Self { is_of_object, callers, drains, waiting: RefCell::new(Vec::new()) }
+        let slots = Cell::new(CallSlots::new());
+        Self { is_of_object, slots, waiting: RefCell::new(Vec::new()) }
     }
 
     /// Returns a slot for a call, if one is free now.
     pub fn try_enter(self: &Rc<Self>, purpose: CallPurpose) -> Option<CallSlot> {
-        let (callers, drains) = (self.callers.get(), self.drains.get());
-        let is_full = callers.saturating_add(drains) >= MAX
-            || (purpose == CallPurpose::Spill && drains >= MAX_DRAINS);
-        if is_full {
+        let mut slots = self.slots.get();
+        if !slots.take(purpose) {
             return None;
         }
-        let count = self.count(purpose);
-        count.set(count.get().saturating_add(1));
+        self.slots.set(slots);
         Some(CallSlot { gate: Rc::clone(self), purpose })
     }
 
     /// Returns the number of calls that may start now for callers.
-    pub const fn free_calls(&self) -> usize {
-        MAX.saturating_sub(self.callers.get().saturating_add(self.drains.get()))
+    pub fn free_calls(&self) -> usize {
+        self.slots.get().free_calls()
     }
 
     /// Waits for a slot for a call.
@@ -91,13 +70,6 @@ impl Gate {
         for waiting in self.waiting.take() {
             // The receiver may have been dropped.
             let _ = waiting.send(());
-        }
-    }
-
-    const fn count(&self, purpose: CallPurpose) -> &Cell<usize> {
-        match purpose {
-            CallPurpose::Caller => &self.callers,
-            CallPurpose::Spill => &self.drains,
         }
     }
 }
@@ -127,8 +99,9 @@ impl CallSlot {
 
 impl Drop for CallSlot {
     fn drop(&mut self) {
-        let count = self.gate.count(self.purpose);
-        count.set(count.get().saturating_sub(1));
+        let mut slots = self.gate.slots.get();
+        slots.free(self.purpose);
+        self.gate.slots.set(slots);
         self.gate.notify();
     }
 }

@@ -10,13 +10,14 @@ use worker::console_log;
 
 use super::ShardObject;
 use crate::config::Config;
+use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::ingest::reroute;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::runtime::bindings::{now_ms, random};
-use crate::runtime::gate::{CallPurpose, CallSlot};
+use crate::runtime::gate::CallSlot;
 use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{deliver, io, log, metrics};
@@ -25,16 +26,16 @@ use crate::shard::protocol::error::ShardError;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
 
 /// How long a delivery of spilled records may take, in milliseconds. No client waits for it.
-const DRAIN_DEADLINE_MS: u64 = 10_000;
+pub const DRAIN_DEADLINE_MS: u64 = 10_000;
 
 /// How long one alarm runs, in milliseconds. The rest is left to the next one.
-const ALARM_MS: u64 = 30_000;
+pub const ALARM_MS: u64 = 30_000;
 
 /// The most bytes that are moved at once.
 const MOVED_BYTES: usize = 786_432;
 
 /// How soon a stream that has become due is noticed while deliveries run, in milliseconds.
-const LOOK_AGAIN_MS: u64 = 500;
+pub const LOOK_AGAIN_MS: u64 = 500;
 
 impl ShardObject {
     /// Drains the spill, records the metrics of the spill before and after, and sets the next

@@ -19,7 +19,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, console_log};
 
 use super::bindings::{now_ms, random};
-use super::gate::{CallPurpose, CallSlot, Gate};
+use super::gate::{CallSlot, Gate};
 use super::io::{self, Caller};
 use super::log::{self, Component};
 use super::shard_client::ShardMethod;
@@ -27,6 +27,7 @@ use super::storage::Sqlite;
 use super::{bindings, deliver, health, shard_client, stream_health, tasks};
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
+use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::stats::DeliveryStats;
 use crate::delivery::stream_delivery::DeliveryReport;
 use crate::model::placement::ShardNumber;
@@ -45,13 +46,13 @@ use crate::shard::{Admission, ApplyResult, BatchAction, NextActions};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
-const NEXT_ALARM_MS: u64 = 15_000;
+pub const NEXT_ALARM_MS: u64 = 15_000;
 
 /// When the next alarm goes off after one that failed, in milliseconds.
 const ALARM_AGAIN_MS: u64 = 10_000;
 
 /// How long another shard may take to transfer sessions, in milliseconds.
-const EXPORT_SESSIONS_MS: u64 = 2_000;
+pub const EXPORT_SESSIONS_MS: u64 = 2_000;
 
 /// The bytes after which a call to quarantine records stops, and leaves the rest to the next call.
 const WITHDRAWN_BYTES: u64 = 4_194_304;
