@@ -1,0 +1,31 @@
+//! The constants of `scripts/capacity/constants.toml`, which the model of scale reads too.
+
+use toml::Value;
+
+const TEXT: &str = include_str!("../../../scripts/capacity/constants.toml");
+
+#[derive(Debug, Clone)]
+pub struct Constants(Value);
+
+impl Constants {
+    pub fn read() -> Self {
+        Self(Value::Table(TEXT.parse().unwrap()))
+    }
+
+    /// Returns the number at `path`, such as `object.billed_gb`.
+    pub fn number(&self, path: &str) -> f64 {
+        let value = path.split('.').fold(&self.0, |value, key| &value[key]);
+        number(value).unwrap_or_else(|| panic!("{path} is no number"))
+    }
+
+    /// Returns Firehose's steps: GiB a month up to which a price holds, and the price.
+    pub fn firehose_tiers(&self) -> Vec<(f64, f64)> {
+        let tiers = self.0["prices"]["firehose_tiers"].as_array().unwrap();
+        let step = |tier: &Value| (number(&tier[0]).unwrap(), number(&tier[1]).unwrap());
+        tiers.iter().map(step).collect()
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64))
+}
