@@ -1,0 +1,368 @@
+"""How a fleet of Headwater scales, and what it costs: formulas over the constants of constants.toml.
+
+scripts/scale-model prints the tables; www/docs/capacity.md shows them, and a test compares the two.
+scripts/simulate runs the same fleet event by event, with the same constants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONSTANTS = Path(__file__).parent / "constants.toml"
+PAGE = Path(__file__).parents[2] / "www" / "docs" / "capacity.md"
+MIB, GIB = 1 << 20, 1 << 30
+MONTH_S = 30 * 86_400
+# Of the events of the three levels, those of the largest.
+LARGEST_LEVEL = 0.7
+LEVELS = 3
+RATES = (10, 100, 1_000, 10_000, 100_000, 350_000)
+SIZES = (1, 5, 20)
+
+
+class Constants:
+    """The constants, by names such as `time.call_s`."""
+
+    def __init__(self, changes: dict[str, float] | None = None) -> None:
+        self._tables: dict[str, Any] = tomllib.loads(CONSTANTS.read_text(encoding="utf-8"))
+        for name, value in (changes or {}).items():
+            self[name]
+            table, *keys, last = name.split(".")
+            place = self._tables[table]
+            for key in keys:
+                place = place[key]
+            place[last] = value
+
+    def __getitem__(self, name: str) -> Any:
+        value: Any = self._tables
+        for key in name.split("."):
+            if not isinstance(value, dict) or key not in value:
+                raise KeyError(name)
+            value = value[key]
+        return value
+
+    def all(self) -> dict[str, Any]:
+        def flat(prefix: str, value: Any) -> dict[str, Any]:
+            if not isinstance(value, dict):
+                return {prefix: value}
+            found: dict[str, Any] = {}
+            for key, inner in value.items():
+                found |= flat(f"{prefix}.{key}" if prefix else key, inner)
+            return found
+
+        return flat("", self._tables)
+
+
+@dataclass(frozen=True)
+class Table:
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def markdown(self) -> str:
+        rule = "|".join(["---", *("---:" for _ in self.head[1:])])
+        lines = [self.head, *self.rows]
+        text = [f"| {' | '.join(line)} |" for line in lines]
+        return "\n".join([text[0], f"|{rule}|", *text[1:]]) + "\n"
+
+
+class Model:
+    """The formulas. `rate` is in events a second of the fleet, `size` in events a request."""
+
+    def __init__(self, constants: Constants) -> None:
+        self.constants = constants
+        self.line = constants["event.line_bytes"]
+
+    def edge_us(self, size: float) -> float:
+        return self.constants["processor.edge_request_us"] + self.constants["processor.edge_event_us"] * size
+
+    def shard_us(self, size: float) -> float:
+        return self.constants["processor.shard_request_us"] + self.constants["processor.shard_event_us"] * size
+
+    def drained_bytes_s(self, call_s: float, lanes: int) -> float:
+        """What a shard can drain of one stream's spill in a second."""
+        call = self.constants["headwater.batch_bytes"]
+        return lanes * call / (call_s + self.upload_s(call))
+
+    def upload_s(self, line_bytes: float) -> float:
+        """Base64 adds a third."""
+        return line_bytes * 4 / 3 / self.constants["time.upload_bytes_s"]
+
+    def shards_by(self, rate: float, size: int) -> dict[str, float]:
+        """The shards that each limit asks for."""
+        of = self.constants
+        requests = rate / size
+        bytes_s = rate * self.line
+        drained = self.drained_bytes_s(of["time.call_s"], of["headwater.drains"])
+        return {
+            "requests": requests / of["object.planned_requests"],
+            "CPU": requests * self.shard_us(size) * 1e-6 / of["processor.planned_share"],
+            # Two times the linger and the call, in half of the memory.
+            "memory": bytes_s * 0.2 / (of["headwater.buffer_bytes"] / 2),
+            # Half of what it drains is for new records.
+            "drain": bytes_s * LARGEST_LEVEL / (drained / 2),
+        }
+
+    def shards(self, rate: float, size: int) -> int:
+        return max(1, math.ceil(max(self.shards_by(rate, size).values())))
+
+    def streams(self, rate: float, region: str) -> int:
+        """The streams of each level's set, with a fifth of the quota to spare; no more than shards are of use."""
+        quota = self.constants[f"firehose.{region}.mib"] * MIB * 0.8
+        return max(1, math.ceil(rate * self.line * LARGEST_LEVEL / quota))
+
+    def calls(self, rate: float, size: float) -> tuple[float, float]:
+        """Calls a second of one stream of one shard with this rate, and lines of a call. A request opens a batch, which
+        lingers, or is full before.
+        """
+        if rate <= 0:
+            return 0.0, 0.0
+        calls = 1 / (self.lingers_s(rate, size) + size / rate)
+        return calls, rate / calls
+
+    def lingers_s(self, rate: float, size: float) -> float:
+        """How long a batch of one stream of one shard lingers."""
+        of = self.constants
+        linger_s = of["headwater.linger_ms"] / 1_000
+        if rate / size * linger_s < of["headwater.lingers_from_requests"]:
+            return 0.0
+        return min(linger_s, of["headwater.closes_bytes"] / max(1e-9, rate * self.line))
+
+    def billed(self, lines: int) -> int:
+        """Bytes that Firehose bills for a batch of so many lines."""
+        unit = self.constants["headwater.billed_unit"]
+        most = self.constants["headwater.aggregate_bytes"] // self.line
+        whole, rest = divmod(lines, most)
+        rounded = [math.ceil(count * self.line / unit) * unit for count in (most, rest)]
+        return int(whole * rounded[0] + rounded[1])
+
+    def billed_ratio(self, lines: float, size: int) -> float:
+        """Billed bytes for each byte sent, of batches with one request and Poisson many more."""
+        more = max(0.0, lines / size - 1)
+        if more > 200:
+            return self.billed(int(lines)) / (int(lines) * self.line)
+        total = sent = 0.0
+        share = math.exp(-more)
+        for count in range(int(more + 8 * math.sqrt(more) + 12)):
+            share *= more / count if count else 1
+            total += share * self.billed((count + 1) * size)
+            sent += share * (count + 1) * size * self.line
+        return total / sent
+
+    def answer_ms(self, rate: float, size: int) -> float:
+        """The mean time until the answer in the region, of one stream of one shard with this rate."""
+        of = self.constants
+        _, lines = self.calls(rate, size)
+        requests = max(1.0, lines / size)
+        # Who opens the batch waits for all of the linger, the others for half.
+        waits = self.lingers_s(rate, size) * (0.5 + 0.5 / requests)
+        work = (self.edge_us(size) + self.shard_us(size)) * 1e-6
+        return 1_000 * (of["time.round_trip_s"] + work + waits + of["time.call_s"] + self.upload_s(lines * self.line))
+
+    def rows_s(self, rate: float, size: int, shards: int) -> float:
+        """Rows that the shards write and delete in a second."""
+        of = self.constants
+        each, requests = rate / shards, rate / size / shards
+        checkpoints = 1 / (of["headwater.checkpoint_ms"] / 1_000 + 1 / requests)
+        # The journal has 96 bytes of each device and checkpoint, in rows that go once they have 32 KiB.
+        journal_gone = min(checkpoints, min(requests, each) * 96 / 32_768)
+        ids = 2 * each / of["headwater.ids_a_row"]
+        devices = each / of["event.visit_events"] / of["headwater.devices_a_row"]
+        return float(shards * (2 * checkpoints + journal_gone + ids + devices))
+
+    def awake(self, requests_s: float) -> float:
+        """The share of time in which an object is awake."""
+        held_s = self.constants["headwater.linger_ms"] / 1_000 + self.constants["time.call_s"]
+        return 1 - math.exp(-requests_s * held_s)
+
+    def firehose(self, gib: float) -> float:
+        cost = 0.0
+        for step, price in self.constants["prices.firehose_tiers"]:
+            part = min(gib, step) if step else gib
+            cost, gib = cost + part * price, gib - part
+        return cost
+
+    def month(self, rate: float, size: int, shards: int | None = None) -> dict[str, float]:
+        """Dollars a month at list prices, by part."""
+        of, seconds = self.constants, MONTH_S
+        shards = shards or self.shards(rate, size)
+        requests = rate / size * seconds
+        _, lines = self.calls(rate / shards / LEVELS, size)
+        gib = rate * seconds * self.line * self.billed_ratio(lines, size) / GIB
+        awake_s = shards * self.awake(rate / size / shards) * seconds
+        logged = 2 * requests * of["prices.logged_share"] * of["prices.log_bytes"] / 1e9
+        return {
+            "worker requests": requests / 1e6 * of["prices.worker_million_requests"],
+            "worker CPU": requests * self.edge_us(size) / 1_000 / 1e6 * of["prices.worker_million_cpu_ms"],
+            "object requests": requests / 1e6 * of["prices.object_million_requests"],
+            "object duration": awake_s * of["object.billed_gb"] / 1e6 * of["prices.object_million_gb_s"],
+            "object rows": self.rows_s(rate, size, shards) * seconds / 1e6 * of["prices.object_million_rows_written"],
+            "Firehose": self.firehose(gib),
+            "logs": logged * of["prices.logs_gb"],
+        }
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def dollars(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+
+
+def settings(model: Model) -> Table:
+    """What to set at which size."""
+    head = (
+        "events/s", "events a request", "`shards`", "limit that decides", "streams a level, 5 MiB/s", "streams a level, 1 MiB/s",
+        "calls/s of a shard", "mean answer in the region, ms",
+    )  # fmt: skip
+    rows = []
+    for rate in RATES:
+        for size in SIZES:
+            by = model.shards_by(rate, size)
+            shards = model.shards(rate, size)
+            each = rate / shards
+            calls = sum(model.calls(each * share, size)[0] for share in (0.7, 0.2, 0.1))
+            decides = max(by, key=lambda name: by[name]) if max(by.values()) > 1 else "none"
+            most = model.constants["headwater.most_shards"]
+            shown = f"{shards:,}" if shards <= most else f"{shards:,}, above {most}"
+            rows.append((
+                number(rate), str(size), shown, decides, number(model.streams(rate, "large")), number(model.streams(rate, "other")),
+                number(calls), number(model.answer_ms(each * LARGEST_LEVEL, size)),
+            ))  # fmt: skip
+    return Table(head, rows)
+
+
+def ends(model: Model) -> Table:
+    """What ends first, in events a second."""
+    of = model.constants
+    head = ("limit", *(f"{size} a request" if size > 1 else "1 event a request" for size in SIZES))
+    lines_s = {region: of[f"firehose.{region}.mib"] * MIB / model.line / LARGEST_LEVEL for region in ("large", "other")}
+    drained = model.drained_bytes_s(of["time.call_s"], of["headwater.drains"]) / 2 / model.line / LARGEST_LEVEL
+    plan, soft = of["object.planned_requests"], of["object.soft_requests"]
+    few, most = of["headwater.default_shards"], of["headwater.most_shards"]
+    share = of["processor.planned_share"]
+
+    def same(value: float) -> tuple[str, ...]:
+        return tuple(number(value) for _ in SIZES)
+
+    def by_requests(shards: int, requests: int) -> tuple[str, ...]:
+        return tuple(number(shards * requests * size) for size in SIZES)
+
+    def by_cpu(shards: int) -> tuple[str, ...]:
+        return tuple(number(shards * share * 1e6 / model.shard_us(size) * size) for size in SIZES)
+
+    rows = [
+        ("one stream a level, 1 MiB/s", *same(lines_s["other"])),
+        ("one stream a level, 5 MiB/s", *same(lines_s["large"])),
+        (f"{few} shards, {plan} requests/s each", *by_requests(few, plan)),
+        (f"{few} shards, CPU", *by_cpu(few)),
+        (f"{few} shards, drain of the spill", *same(few * drained)),
+        (f"{most} shards, {plan} requests/s each", *by_requests(most, plan)),
+        (f"{most} shards, {soft:,} requests/s each (soft limit)", *by_requests(most, soft)),
+        (f"{most} shards, CPU", *by_cpu(most)),
+        (f"{most} shards, drain of the spill", *same(most * drained)),
+        (f"{most} streams a level, 5 MiB/s", *same(most * lines_s["large"])),
+    ]
+    return Table(head, rows)
+
+
+def costs(model: Model) -> Table:
+    """Dollars for a million events, by part."""
+    parts = list(model.month(1_000, 5))
+    head = ("events/s", "events a request", *parts, "in all", "$ a month")
+    rows = []
+    for rate in RATES[1:]:
+        for size in SIZES:
+            month = model.month(rate, size)
+            millions = rate * MONTH_S / 1e6
+            each = [month[part] / millions for part in parts]
+            rows.append((number(rate), str(size), *(f"{cost:.3f}" for cost in each), f"**{sum(each):.3f}**", dollars(sum(month.values()))))
+    return Table(head, rows)
+
+
+def throughput(model: Model) -> Table:
+    """What one shard can put to one stream, by the round trip of a call."""
+    of = model.constants
+    head = ("a call takes", "two batches in flight, events/s", "out of the spill, events/s")
+    rows = []
+    for call_ms in (30, 80, 150, 300, 500):
+        lanes = of["headwater.batches_in_flight"]
+        new, drained = (model.drained_bytes_s(call_ms / 1_000, each) / model.line for each in (lanes, of["headwater.drains"]))
+        rows.append((f"{call_ms} ms", number(new), number(drained)))
+    return Table(head, rows)
+
+
+def outages(model: Model) -> Table:
+    """How long the spill of a fleet takes records of the largest level."""
+    of = model.constants
+    head = ("events/s", "shards", "an outage of all streams fills the spill after", "one stream of 5 MiB/s a level does, if its quota stays")
+    rows = []
+    for rate in RATES[1:]:
+        shards = max(model.shards(rate, 5), of["headwater.default_shards"])
+        room = shards * of["headwater.spill_bytes"]
+        over = rate * model.line * LARGEST_LEVEL - of["firehose.large.mib"] * MIB
+        rows.append((number(rate), str(shards), span(room / (rate * model.line)), span(room / over) if over > 0 else "never"))
+    return Table(head, rows)
+
+
+def span(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{number(seconds / size)} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def tables(model: Model) -> list[Table]:
+    return [settings(model), ends(model), throughput(model), outages(model), costs(model)]
+
+
+def written(page: str, tables: list[Table]) -> str:
+    """The page with these tables in place of those with the same first line."""
+    for table in tables:
+        first = table.markdown().split("\n", 1)[0]
+        pattern = rf"^{re.escape(first)}\n(?:\|.*\n)+"
+        page, count = re.subn(pattern, lambda _, table=table: table.markdown(), page, flags=re.MULTILINE)
+        if count != 1:
+            raise SystemExit(f"scale-model: {PAGE.name} has {count} tables that begin with: {first}")
+    return page
+
+
+def change(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER") from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scale-model")
+    parser.add_argument("--set", type=change, action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--constants", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        constants = Constants(dict(arguments.set))
+    except KeyError as unknown:
+        parser.error(f"there is no constant {unknown}; see --constants")
+    if arguments.constants:
+        for name, value in constants.all().items():
+            print(f"{name} = {value}")
+        return
+    found = tables(Model(constants))
+    if arguments.write:
+        if arguments.set:
+            parser.error("--write is for the constants of constants.toml: change them there")
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        return
+    print("\n".join(table.markdown() for table in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
