@@ -111,10 +111,19 @@ class Model:
     def shards(self, rate: float, size: int) -> int:
         return max(1, math.ceil(max(self.shards_by(rate, size).values())))
 
-    def streams(self, rate: float, region: str) -> int:
-        """The streams of each level's set, with a fifth of the quota to spare; no more than shards are of use."""
-        quota = self.constants[f"firehose.{region}.mib"] * MIB * 0.8
-        return max(1, math.ceil(rate * self.line * LARGEST_LEVEL / quota))
+    def streams(self, rate: float, shards: int, region: str) -> tuple[int, float]:
+        """The streams of each level's set, and the MiB a second that each must take, with a fifth to spare. A shard has one
+        stream of a set, so no more of them than shards are of use, and the busiest stream has the most shards.
+        """
+        largest = rate * self.line * LARGEST_LEVEL / shards / MIB
+        quota = self.constants[f"firehose.{region}.mib"]
+
+        def taken(streams: int) -> float:
+            return math.ceil(shards / streams) * largest / 0.8
+
+        fits = (streams for streams in range(1, shards) if taken(streams) <= quota)
+        streams = next(fits, shards)
+        return streams, max(taken(streams), quota)
 
     def calls(self, rate: float, size: float) -> tuple[float, float]:
         """Calls a second of one stream of one shard with this rate, and lines of a call. A request opens a batch, which
@@ -215,6 +224,12 @@ def dollars(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
+def stream_set(model: Model, rate: float, shards: int, region: str) -> str:
+    streams, mib = model.streams(rate, shards, region)
+    raised = mib > model.constants[f"firehose.{region}.mib"]
+    return f"{streams}, each raised to {mib:.1f} MiB/s" if raised else str(streams)
+
+
 def settings(model: Model) -> Table:
     """What to set at which size."""
     head = (
@@ -232,7 +247,7 @@ def settings(model: Model) -> Table:
             most = model.constants["headwater.most_shards"]
             shown = f"{shards:,}" if shards <= most else f"{shards:,}, above {most}"
             rows.append((
-                number(rate), str(size), shown, decides, number(model.streams(rate, "large")), number(model.streams(rate, "other")),
+                number(rate), str(size), shown, decides, stream_set(model, rate, shards, "large"), stream_set(model, rate, shards, "other"),
                 number(calls), number(model.answer_ms(each * LARGEST_LEVEL, size)),
             ))  # fmt: skip
     return Table(head, rows)

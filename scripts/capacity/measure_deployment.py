@@ -1,0 +1,308 @@
+"""Measures a deployed worker: what the model of scale can only assume.
+
+    /healthz, one connection     the round trip to the edge
+    events, at a steady rate     the latency of answers; Server-Timing has the shard's wait and the stream's call
+    /readyz, before and after    what shards hold, and which streams fail
+    CloudWatch, on its own       when a stream throttled, and when AWS raised its quota
+
+The load is bounded. Each request is sent at its time, whether others have been answered or not, so a slow worker is not asked
+more slowly, and a latency counts from the time at which its request was due.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import time_args
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MOST_REQUESTS, MOST_RATE, MOST_EVENTS = 20_000, 500, 100
+ROUND_TRIPS = 20
+ANSWER_SECONDS = 30
+# Requests without an answer, above which no more are sent: the load must not pile up.
+MOST_OPEN = 1_000
+LIMITS = ("BytesPerSecondLimit", "PutRequestsPerSecondLimit", "RecordsPerSecondLimit")
+STOPPED = 2
+
+
+class Stopped(Exception):
+    """Why nothing can be measured, in one sentence."""
+
+
+@dataclass
+class Samples:
+    """What the answers were. Times in milliseconds."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    latency: list[float] = field(default_factory=list)
+    # By the name in Server-Timing.
+    timing: dict[str, list[float]] = field(default_factory=dict)
+    skipped: int = 0
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    """The time below which this share of the times is; `times` has some."""
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def times_line(name: str, times: Sequence[float]) -> str:
+    if not times:
+        return f"{name:<34}no answer"
+    shown = (f"p{share * 100:g} {percentile(times, share):.0f}" for share in (0.5, 0.9, 0.99))
+    return f"{name:<34}{'  '.join(shown)}  most {max(times):.0f} ms"
+
+
+def stages(timing: str) -> dict[str, float]:
+    """The times in Server-Timing, in milliseconds, and what of them the way to the shard and back took."""
+    times = {name: float(value) for name, value in re.findall(r"([\w-]+);dur=([\d.]+)", timing)}
+    if {"deliver", "wait", "send"} <= set(times):
+        times["shard and back"] = max(0.0, times["deliver"] - times["wait"] - times["send"])
+    return times
+
+
+def is_local(worker: str) -> bool:
+    return urlsplit(worker).hostname in LOOPBACK
+
+
+def address(text: str) -> str:
+    """The worker's address: events and a key go there, so in the open only on this machine."""
+    parts = urlsplit(text)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        return text.rstrip("/")
+    raise argparse.ArgumentTypeError(f"{text!r} is neither https nor on this machine")
+
+
+def at_most(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"must be an integer from 1 to {most:,}, not {text!r}")
+
+    return number
+
+
+class Deployment:
+    """The worker, as a client and as its operator."""
+
+    def __init__(self, worker: str, write_key: str | None, connections: int) -> None:
+        self._worker = worker
+        self._write_key = write_key
+        timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
+        self._http = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False)
+
+    def round_trips(self) -> list[float]:
+        """Milliseconds of requests that no shard and no stream sees, the first of which connects and is left out."""
+        times = []
+        for _ in range(ROUND_TRIPS + 1):
+            began = time.monotonic()
+            self._ask("GET", "/healthz")
+            times.append(1_000 * (time.monotonic() - began))
+        return times[1:]
+
+    def readiness(self) -> dict[str, Any] | None:
+        """The answer of /readyz with the operator's key, if there is one."""
+        key = os.environ.get("HEADWATER_OPERATOR_KEY")
+        if not key:
+            return None
+        answer = self._ask("GET", "/readyz", headers={"authorization": f"Bearer {key}"})
+        try:
+            document = json.loads(answer.data)
+        except ValueError:
+            raise Stopped(f"/readyz answers {answer.status} without JSON") from None
+        return document if isinstance(document, dict) else None
+
+    def send(self, requests: int, rate: int, events: int) -> Samples:
+        """Sends so many requests, each of one device, at this rate."""
+        samples, lock = Samples(), threading.Lock()
+        open_requests: list[threading.Thread] = []
+        began = time.monotonic()
+        for index in range(requests):
+            due = began + index / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+            open_requests = [each for each in open_requests if each.is_alive()]
+            if len(open_requests) >= MOST_OPEN:
+                samples.skipped += 1
+                continue
+            thread = threading.Thread(target=self._send_one, args=(due, events, samples, lock), daemon=True)
+            thread.start()
+            open_requests.append(thread)
+        for thread in open_requests:
+            thread.join(ANSWER_SECONDS + 10)
+        return samples
+
+    def _send_one(self, due: float, events: int, samples: Samples, lock: threading.Lock) -> None:
+        device = str(uuid.uuid4())
+        beacons = [{"event_id": str(uuid.uuid4()), "name": "capacity_probe", "device_id": device} for _ in range(events)]
+        envelope = {"events": beacons}
+        headers = {"content-type": "application/json"}
+        if self._write_key:
+            headers["x-write-key"] = self._write_key
+        try:
+            answer = self._ask("POST", "/v1/events?timing=1", body=json.dumps(envelope), headers=headers)
+            status, timing = str(answer.status), answer.headers.get("server-timing", "")
+        except Stopped as why:
+            status, timing = str(why), ""
+        took = 1_000 * (time.monotonic() - due)
+        with lock:
+            samples.statuses[status] += 1
+            samples.latency.append(took)
+            for name, value in stages(timing).items():
+                samples.timing.setdefault(name, []).append(value)
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._http.request(method, self._worker + path, redirect=False, **arguments)
+        except urllib3.exceptions.HTTPError as error:
+            raise Stopped(f"no answer: {type(error).__name__}") from None
+
+
+def shard_lines(readiness: dict[str, Any] | None) -> list[str]:
+    """What the shards and the streams report, in a few lines."""
+    if readiness is None:
+        return ["shards and streams                set HEADWATER_OPERATOR_KEY to read them from /readyz"]
+    shards = [shard for shard in readiness.get("shards", []) if "problem" not in shard]
+    silent = len(readiness.get("shards", [])) - len(shards)
+    failing = sorted({each["stream"] for each in readiness.get("streams", []) if each.get("state") == "failing"})
+
+    def most(key: str) -> int:
+        return max((shard.get(key, 0) for shard in shards), default=0)
+
+    spilled = sum(each.get("records", 0) for shard in shards for each in shard.get("spill", []))
+    return [
+        f"shards that answer, that do not    {len(shards)}, {silent}",
+        f"most bytes held by a shard         {most('buffer_bytes'):,}",
+        f"most devices, most ids of a shard  {most('devices'):,}, {most('seen'):,}",
+        f"records in spills                  {spilled:,}",
+        f"streams that fail                  {', '.join(failing) or 'none'}",
+    ]
+
+
+def measure(arguments: argparse.Namespace) -> list[str]:
+    deployment = Deployment(arguments.worker, arguments.write_key, min(MOST_OPEN, arguments.rate * 2))
+    lines = [times_line("round trip to the edge", deployment.round_trips())]
+    lines += ["before:", *shard_lines(deployment.readiness())]
+    samples = deployment.send(arguments.requests, arguments.rate, arguments.events)
+    statuses = ", ".join(f"{count} with {status}" for status, count in sorted(samples.statuses.items()))
+    lines += ["answers:", f"{'statuses':<34}{statuses}", times_line("latency of an answer", samples.latency)]
+    lines += [times_line(f"of it: {name}", times) for name, times in sorted(samples.timing.items())]
+    if samples.skipped:
+        lines.append(f"{samples.skipped} requests were not sent, since {MOST_OPEN} others had no answer")
+    return [*lines, "after:", *shard_lines(deployment.readiness())]
+
+
+@dataclass(frozen=True)
+class Point:
+    at: datetime
+    value: float
+
+
+def raises(throttled: Sequence[Point], limit: Sequence[Point]) -> list[str]:
+    """When the limit grew, and how long after the stream had begun to throttle."""
+    lines = []
+    for before, after in zip(limit, limit[1:], strict=False):
+        if after.value <= before.value:
+            continue
+        # The throttling that led to it: records refused with no quiet hour before the raise.
+        refused = [point.at for point in throttled if point.value > 0 and point.at <= after.at]
+        since = None
+        for at in reversed(refused):
+            if since is not None and since - at > timedelta(hours=1):
+                break
+            since = at
+        waited = f"{(after.at - since).total_seconds() / 60:.0f} min after it began to throttle" if since else "without throttling"
+        lines.append(f"{after.at:%Y-%m-%d %H:%M} UTC: {before.value:,.0f} to {after.value:,.0f}, {waited}")
+    return lines
+
+
+def quotas(cloudwatch: Any, stream: str, since: datetime, until: datetime) -> list[str]:
+    """How the quotas of a stream were raised, by its metrics in CloudWatch."""
+    # 1,440 points a metric at most.
+    period = max(60, 60 * -int(-(until - since).total_seconds() // (60 * 1_440)))
+
+    def points(metric: str, statistic: str) -> list[Point]:
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Firehose",
+            MetricName=metric,
+            Dimensions=[{"Name": "DeliveryStreamName", "Value": stream}],
+            StartTime=since,
+            EndTime=until,
+            Period=period,
+            Statistics=[statistic],
+        )
+        found = (Point(each["Timestamp"], each[statistic]) for each in answer["Datapoints"])
+        return sorted(found, key=lambda point: point.at)
+
+    throttled = points("ThrottledRecords", "Sum")
+    lines = [f"{stream}: {sum(point.value for point in throttled):,.0f} records throttled since {since:%Y-%m-%d %H:%M} UTC"]
+    for metric in LIMITS:
+        limit = points(metric, "Maximum")
+        shown = f"{limit[-1].value:,.0f} now" if limit else "no data"
+        lines += [f"  {metric}: {shown}", *(f"    {line}" for line in raises(throttled, limit))]
+    return lines
+
+
+def confirmed(arguments: argparse.Namespace) -> bool:
+    """Asks, unless the worker is on this machine."""
+    if arguments.yes or is_local(arguments.worker):
+        return True
+    events = arguments.requests * arguments.events
+    print(f"This sends {events:,} events in {arguments.requests:,} requests to {arguments.worker}; they are delivered, and billed.")
+    try:
+        return input("Send them? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def parser() -> argparse.ArgumentParser:
+    program = argparse.ArgumentParser(prog="measure-deployment")
+    program.add_argument("--worker", type=address)
+    program.add_argument("--requests", type=at_most(MOST_REQUESTS), default=200)
+    program.add_argument("--rate", type=at_most(MOST_RATE), default=20)
+    program.add_argument("--events", type=at_most(MOST_EVENTS), default=5)
+    program.add_argument("--write-key")
+    program.add_argument("--yes", action="store_true")
+    program.add_argument("--cloudwatch", action="append", default=[], metavar="STREAM")
+    program.add_argument("--since", type=time_args.argument, default=time_args.argument("24h"))
+    return program
+
+
+def main() -> int:
+    program = parser()
+    arguments = program.parse_args()
+    try:
+        if arguments.cloudwatch:
+            now = datetime.now(timezone.utc)
+            cloudwatch = boto3.client("cloudwatch")
+            for stream in arguments.cloudwatch:
+                print("\n".join(quotas(cloudwatch, stream, arguments.since, now)))
+            return 0
+        if not arguments.worker:
+            program.error("--worker or --cloudwatch is needed")
+        if not confirmed(arguments):
+            raise Stopped("nothing was sent")
+        print("\n".join(measure(arguments)))
+    except (Stopped, BotoCoreError, ClientError) as why:
+        print(f"measure-deployment: {why}", file=sys.stderr)
+        return STOPPED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
