@@ -4,6 +4,15 @@
 
 mod fleet;
 
+use headwater::delivery::aggregate::{AggregateBytes, Aggregation, BILLED_UNIT};
+use headwater::delivery::call_slots::{CallPurpose, CallSlots};
+use headwater::delivery::destinations::Destinations;
+use headwater::delivery::stream_delivery::DeliveryConfig;
+use headwater::model::stream::Stream;
+use headwater::shard::batch_limits;
+use headwater::shard::checkpoint_schedule::GAP_MS;
+use headwater::shard::config::ShardConfig;
+
 use fleet::Fleet;
 use fleet::constants::Constants;
 use fleet::ledger::{Kind, Ledger, Window};
@@ -143,6 +152,36 @@ fn a_mistake_in_an_option_is_a_sentence() {
     assert_eq!(Settings::parse(&words).unwrap().command(), settings.command());
 }
 
+#[test]
+fn the_constants_are_those_of_the_code() {
+    let sharding = ShardConfig::default();
+    let stream = Stream::parse("firehose:events").unwrap();
+    let policy = DeliveryConfig::default();
+    let destinations = Destinations { failed: stream.clone(), policy, unpacked: Vec::new() };
+    let batch_bytes = batch_limits(&stream, &destinations).bytes;
+    let mut slots = CallSlots::new();
+    let drains = (0..99).filter(|_| slots.take(CallPurpose::Spill)).count();
+    let constants = Constants::read();
+    let number = |name: &str| constants.number(&format!("headwater.{name}")) as u64;
+    for (name, value) in [
+        ("linger_ms", sharding.linger_ms),
+        ("billed_unit", BILLED_UNIT as u64),
+        ("batch_bytes", batch_bytes as u64),
+        ("drains", drains as u64),
+        ("buffer_bytes", sharding.buffer_bytes as u64),
+        ("spill_bytes", sharding.spill.max_bytes),
+        ("default_shards", sharding.count.into()),
+        ("ids", sharding.dedupe.max_ids as u64 / 16 * 15),
+        ("checkpoint_ms", GAP_MS),
+    ] {
+        assert_eq!(number(name), value, "{name}");
+    }
+    let bytes = AggregateBytes::parse(number("aggregate_bytes") as usize).unwrap();
+    assert_eq!(Aggregation::default(), Aggregation::UpTo(bytes));
+    let free = CallSlots::new().free_calls();
+    assert_eq!(constants.number("object.connections") as usize, free);
+}
+
 /// A ledger with three events of one device, a minute apart.
 fn ledger() -> (Ledger, [u64; 3]) {
     let mut ledger = Ledger::new(Window { window_ms: 1_000, ids: 10 }, 1_800_000);
@@ -191,6 +230,16 @@ fn the_ledger_notices_each_broken_promise() {
         ledger.queued(numbers[0], 1, 200);
     });
     assert!(unknown.contains("was not recognized by shard 1 after 100 ms"), "{unknown}");
+    // The second and the third are of one millisecond, and the third came first.
+    let mut tie = Ledger::new(Window { window_ms: 1_000, ids: 10 }, 1_800_000);
+    let device = tie.new_device();
+    let kinds = [(Kind::Event, 0), (Kind::Event, 9), (Kind::SessionStart, 9), (Kind::Event, 99)];
+    for ((kind, at), session) in kinds.into_iter().zip([7, 8, 8, 8]) {
+        let number = tie.new_event(device, kind, 0, 100, at);
+        tie.taken(ReadLine { number, session: Some(session) });
+    }
+    tie.finish();
+    assert_eq!(tie.violations().len(), 0);
     let late = violations(&|ledger, numbers| {
         ledger.durable(numbers[0], 1, 100);
         ledger.queued(numbers[0], 1, 1_200);

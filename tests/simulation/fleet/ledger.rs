@@ -317,14 +317,20 @@ impl Ledger {
         })
     }
 
-    /// Whether these events, which are in order, have other sessions than their runs.
+    /// Whether these events, which are in order, have other sessions than their runs. Events of one
+    /// millisecond may have come in either order, so a pair beside such a tie is not judged.
     fn other_than_runs(&self, events: &[&Known]) -> Option<String> {
-        events.windows(2).find_map(|pair| {
+        let is_tie = |index: usize| {
+            let at = |index: usize| events.get(index).map(|event| event.at);
+            at(index) == at(index + 1) || (index > 0 && at(index) == at(index - 1))
+        };
+        (1..events.len()).find_map(|index| {
+            let pair = [events[index - 1], events[index]];
             let gap = pair[1].at - pair[0].at;
             let opens = gap > self.session_timeout_ms || pair[1].kind == Kind::SessionStart;
             let has_opened = pair[0].session != pair[1].session;
-            // Two events of one millisecond may be in either order.
-            (gap > 0 && opens != has_opened).then(|| {
+            let is_judged = !is_tie(index - 1) && !is_tie(index);
+            (is_judged && opens != has_opened).then(|| {
                 let [a, b] = [pair[0].at, pair[1].at];
                 format!("of its events of {a} and {b} the second has_opened={has_opened} a session")
             })
