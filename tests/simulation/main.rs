@@ -157,7 +157,7 @@ fn the_constants_are_those_of_the_code() {
     let sharding = ShardConfig::default();
     let stream = Stream::parse("firehose:events").unwrap();
     let policy = DeliveryConfig::default();
-    let destinations = Destinations { failed: stream.clone(), policy, unpacked: Vec::new() };
+    let destinations = Destinations { failed: stream.clone().into(), policy, unpacked: Vec::new() };
     let batch_bytes = batch_limits(&stream, &destinations).bytes;
     let mut slots = CallSlots::new();
     let drains = (0..99).filter(|_| slots.take(CallPurpose::Spill)).count();

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use headwater::base::clock::Milliseconds;
 use headwater::delivery::health::StreamHealth;
 use headwater::ingest::PendingRecord;
+use headwater::ingest::pending::ShardChoice;
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
 use headwater::model::placement::{ShardNumber, shard_of};
 use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
+use headwater::model::stream_set::StreamSet;
 use headwater::shard::config::ShardConfig;
 use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use headwater::shard::protocol::batch_response::BatchResponse;
@@ -27,26 +29,29 @@ use super::line;
 
 pub type RequestId = u64;
 
-/// The streams of each route.
+/// The stream set of each route.
 #[derive(Debug)]
-pub struct StreamSets(Vec<Vec<Stream>>);
+pub struct StreamSets(Vec<StreamSet>);
 
 impl StreamSets {
     pub fn new(routes: usize, streams: usize) -> Self {
-        let stream =
-            |route, index| Stream::parse(&format!("firehose:events-{route}-{index}")).unwrap();
-        let set = |route| (0..streams).map(|index| stream(route, index)).collect();
+        let set = |route| {
+            let name = format!("firehose:events-{route}-{{0..{}}}", streams - 1);
+            StreamSet::parse(&name).unwrap()
+        };
         Self((0..routes).map(set).collect())
     }
 
-    /// Returns the stream of a route's set for this shard, or for this random number.
-    pub fn member(&self, route: u8, number: usize) -> &Stream {
-        let set = &self.0[usize::from(route)];
-        &set[number % set.len()]
+    pub fn of(&self, route: u8) -> &StreamSet {
+        &self.0[usize::from(route)]
     }
 
-    pub fn all(&self) -> impl Iterator<Item = (usize, &Stream)> {
-        self.0.iter().flat_map(|set| set.iter().enumerate())
+    /// Returns each stream, with its number in its set.
+    pub fn all(&self) -> Vec<(usize, Stream)> {
+        let members = |set: &StreamSet| -> Vec<Stream> {
+            set.members().map(std::borrow::Cow::into_owned).collect()
+        };
+        self.0.iter().flat_map(|set| members(set).into_iter().enumerate()).collect()
     }
 }
 
@@ -107,13 +112,13 @@ pub fn pending(
     event: &Known,
     sharding: &ShardConfig,
     sets: &StreamSets,
-    failed: &Stream,
+    failed: &StreamSet,
 ) -> PendingRecord<'static> {
     let record = line::record(number, usize::from(event.bytes));
     if event.kind == Kind::Failed {
-        let stream = std::borrow::Cow::Owned(failed.clone());
-        let item = ShardItem { stream, record, event: None, previous_shard: None };
-        return PendingRecord { beacon_index: 0, shard_hash: None, item };
+        let to = std::borrow::Cow::Owned(failed.clone());
+        let item = ShardItem { to, record, event: None, previous_shard: None };
+        return PendingRecord { beacon_index: 0, shard: ShardChoice::Any, overflow: None, item };
     }
     let event_id = event_id(number, event.at);
     let (key, device) = match event.device {
@@ -125,17 +130,22 @@ pub fn pending(
         event_id,
         starts_session: event.kind == Kind::SessionStart,
     };
-    let identity = EventIdentity { key, session_event, device, redelivery: Redelivery::No };
+    let redelivery = Redelivery::No;
+    let identity = EventIdentity { key, session_event, stated_time: None, device, redelivery };
     let hash = identity.shard_hash(None);
-    let shard = shard_of(hash, sharding.count);
-    let previous_shard = sharding.previous_count.map(|count| shard_of(hash, count));
+    let (choice, previous_count) = match device {
+        DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
+        DeviceIdentity::Unknown => (ShardChoice::WithRequest(hash), None),
+    };
+    let previous_shard = previous_count.map(|count| shard_of(hash, count));
     let item = ShardItem {
-        stream: std::borrow::Cow::Owned(sets.member(event.route, shard as usize).clone()),
+        to: std::borrow::Cow::Owned(sets.of(event.route).clone()),
         record,
         event: Some(identity),
-        previous_shard: previous_shard.filter(|previous| *previous != shard),
+        previous_shard: previous_shard
+            .filter(|previous| *previous != shard_of(hash, sharding.count)),
     };
-    PendingRecord { beacon_index: 0, shard_hash: Some(hash), item }
+    PendingRecord { beacon_index: 0, shard: choice, overflow: None, item }
 }
 
 /// Returns the id of an event: a UUID of version 7 with its time.

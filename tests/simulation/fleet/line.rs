@@ -21,7 +21,7 @@ pub fn record(number: u64, bytes: usize) -> Record {
         format!(r#"{{"number":"{number:016x}","bytes":"{bytes:04x}","x":""#).into_bytes();
     line.resize(bytes - 3, b'x');
     line.extend_from_slice(b"\"}\n");
-    Record::restore_with_room("key", "", &line, headwater::model::record::LATER_BYTES).unwrap()
+    Record::restore_with_room("key", &line, headwater::model::record::LATER_BYTES).unwrap()
 }
 
 pub fn read(line: &[u8]) -> ReadLine {

@@ -47,12 +47,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use headwater::base::clock::{Milliseconds, is_ahead};
+use headwater::delivery::StreamBatch;
 use headwater::delivery::call_slots::CallPurpose;
 use headwater::delivery::destinations::Destinations;
 use headwater::delivery::stream_delivery::{DeliveryConfig, RecordStatus};
-use headwater::ingest::{PendingRecord, by_shard, by_stream};
+use headwater::ingest::{DestinationRecords, PendingRecord, by_destination, by_shard};
 use headwater::model::placement::ShardNumber;
 use headwater::model::stream::Stream;
+use headwater::model::stream_set::StreamSet;
 use headwater::runtime::deliver::{PAUSE_MS, SHARD_SLACK_MS};
 use headwater::shard::config::ShardConfig;
 use headwater::shard::protocol::batch_request;
@@ -192,7 +194,7 @@ impl Fleet {
             ..ShardConfig::default()
         };
         let destinations = Destinations {
-            failed: Stream::parse("firehose:events-failed").unwrap(),
+            failed: StreamSet::parse("firehose:events-failed").unwrap(),
             policy: DeliveryConfig::default(),
             unpacked: Vec::new(),
         };
@@ -251,7 +253,8 @@ impl Fleet {
             upload_bytes_s: number("time.upload_bytes_s"),
         };
         let failed = self.destinations.failed.to_string();
-        let names = self.sets.all().map(|(_, stream)| stream.to_string()).chain([failed]);
+        let streams = self.sets.all().into_iter();
+        let names = streams.map(|(_, stream)| stream.to_string()).chain([failed]);
         for (index, name) in names.enumerate() {
             self.stream_numbers.insert(name, index);
             let mut stream = SimulatedStream::new(quota, times);
@@ -528,18 +531,17 @@ impl Fleet {
         }
         self.counts.direct_events += events.len() as u64;
         self.counts.edge_cpu_us += self.constants.number("processor.direct_request_us");
-        let member = self.chance.below(usize::MAX);
-        let mut records = self.pending(&events);
-        for record in &mut records {
-            let event = self.ledger.event(numbers(std::slice::from_ref(record))[0]);
-            if record.item.event.is_some() {
-                record.item.stream.to_mut().clone_from(self.sets.member(event.route, member));
-            }
-        }
-        let records = records.into_iter().map(PendingRecord::direct).collect();
-        let batches = by_stream(records);
-        self.requests.get_mut(&id).unwrap().open = batches.len();
-        for (batch, _) in batches {
+        let records = self.pending(&events).into_iter().map(PendingRecord::direct).collect();
+        let destinations = by_destination(records);
+        self.requests.get_mut(&id).unwrap().open = destinations.len();
+        for DestinationRecords { to, records, .. } in destinations {
+            let (random, now) = (self.chance.random(), self.now_ms());
+            let health = &self.isolates[isolate].health;
+            let is_avoided = |stream: &Stream| {
+                health.get(&stream.to_string()).is_some_and(|it| it.is_avoided(now))
+            };
+            let stream = to.member_for(random, is_avoided).into_owned();
+            let batch = StreamBatch { stream, records };
             let policy = self.destinations.policy_of(&batch.stream);
             let delivery = Delivery::new(batch, policy, CallPurpose::Caller, self.now_ms());
             let direct = self.new_id();

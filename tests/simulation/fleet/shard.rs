@@ -328,7 +328,8 @@ impl ShardObject {
 
     fn load(&mut self, turn: &mut Turn<'_>) {
         if self.core.is_none() {
-            let mut core = ShardCore::load(&self.disk, turn.sharding, turn.now).unwrap();
+            let core = ShardCore::load(&self.disk, turn.sharding, turn.now).unwrap();
+            let mut core = core.with_number(self.number);
             let wake_at = core.spill().wake_at();
             self.core = Some(core);
             self.wake_by(wake_at, turn);
@@ -514,7 +515,10 @@ impl ShardObject {
         let Self { core, health, .. } = self;
         let accepting_at =
             |stream: &Stream| health.get(&stream.to_string()).and_then(StreamHealth::accepting_at);
-        let next = core.as_mut().unwrap().next_actions(now, linger_ms, free_calls, accepting_at);
+        let is_avoided =
+            |stream: &Stream| health.get(&stream.to_string()).is_some_and(|it| it.is_avoided(now));
+        let core = core.as_mut().unwrap();
+        let next = core.next_actions(now, linger_ms, free_calls, accepting_at, is_avoided);
         for (id, action) in next.start {
             let has_slot = match action {
                 BatchAction::Deliver(_) => self.slots.take(CallPurpose::Caller),
@@ -778,7 +782,7 @@ impl ShardObject {
         let random = turn.chance.random();
         let Self { core, disk, .. } = self;
         let spill = core.as_mut().unwrap().spill();
-        let failed = &turn.destinations.failed;
+        let failed = turn.destinations.failed.first();
         let result = spill.apply_report(disk, token, report, failed, turn.now, random).unwrap();
         if result == DrainResult::default() {
             // Another attempt has its rows, since this one took too long.
