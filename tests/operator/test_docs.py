@@ -19,6 +19,7 @@ fails, with its page and line. The rules, for authors of examples:
 - `sql`: of DuckDB, with `events` as scripts/query has them or as files below `data/`; or of Analytics
   Engine, `FROM headwater`.
 - `html`, other `js`, or text that begins like them: attributes and calls that the snippet knows.
+- `ts`, `kotlin`, `swift`: compiled or parsed with the types of the catalogue (tests/types/test_types.py).
 - `sh`, `text` or indented: a diagram (with ▶ or ─); commands, a line each, of `scripts/`, cargo or wrangler, whose
   options exist, with variables before them that the repository reads; a sentence that begins with `HEADWATER.` and is the answer to a mistake.
 """
@@ -91,6 +92,8 @@ def rule_of(block: Block) -> str | None:
         return "html"
     if block.language == "python" or (block.language == "js" and "fetch(" in text):
         return "program"
+    if block.language in ("ts", "kotlin", "swift"):
+        return "typed"
     if block.language == "js" or first.startswith("headwater("):
         return "calls"
     if block.language not in ("indented", "text", "sh"):
