@@ -16,7 +16,7 @@ if (process.argv.includes("--help")) {
 }
 
 /** The most bytes that each script may have, as brotli makes them at its best. */
-const BUDGETS = { "t.js": 2_200, "t.auto.js": 1_280, "t.vitals.js": 3_100, "t.pointer.js": 900, "t.video.js": 1_000 };
+const BUDGETS = { "t.js": 2_220, "t.auto.js": 1_280, "t.vitals.js": 3_100, "t.pointer.js": 900, "t.video.js": 1_000 };
 const CHUNKS = ["auto", "vitals", "pointer", "video"];
 
 /** What browsers of the last five years support. */

@@ -23,6 +23,7 @@ NPM = (
     "tests/bench/peers/package-lock.json",
     "tests/bench/trackers/package-lock.json",
     "tests/sdks/package-lock.json",
+    "tests/types/react/package-lock.json",
 )
 PYTHON = ("scripts/requirements.lock", "tests/sdks/requirements.lock")
 ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}

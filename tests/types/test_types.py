@@ -404,7 +404,10 @@ def test_the_examples_of_the_pages_compile(tmp_path: Path) -> None:
         if block.language == "ts":
             file = tmp_path / f"example{counts['ts']}.mts"
             file.write_text(f'import "./events.js";\n{block.text}')
-            shutil.copy(ROOT / "www" / "t.d.mts", tmp_path)
+            package = tmp_path / "node_modules" / "headwater-snippet"
+            package.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "t.d.mts"):
+                shutil.copy(ROOT / "www" / name, package)
             assert compiled([*TSC, *STRICT, file]) == "", block.where
         else:
             _, grammar = LANGUAGES[block.language]

@@ -145,7 +145,7 @@ def test_the_sources_of_the_snippet_are_not_served(worker: Worker) -> None:
     www = ROOT / "www"
     sources = [file for file in (www / "src").rglob("*") if file.is_file()]
     assert len(sources) > 5
-    for file in [*sources, www / "t.mjs", www / "t.d.mts", *(www / "types").iterdir(), www / ".assetsignore"]:
+    for file in [*sources, www / "t.mjs", www / "t.d.mts", *(www / "types").iterdir(), www / "package.json", www / "LICENSE", www / "README.md", www / ".assetsignore"]:
         assert file.is_file()
         answer = worker.get(f"/{file.relative_to(www)}")
         assert (answer.status, answer.json()["code"]) == (404, "not_found"), file

@@ -11,7 +11,7 @@ const boot = guard(() => {
   const { q = [] } = typeof window.headwater == "function" ? headwater : {};
   // A page may contain the tag twice.
   if (q) {
-    window.headwater = start({ ...script.dataset, src: script.src });
+    window.headwater = start({ ...Object.fromEntries(new URL(script.src).searchParams), ...script.dataset, src: script.src });
     headwater.q = 0;
     q.map((/** @type {any} */ call) => headwater(...call));
   }

@@ -52,6 +52,14 @@ export const VIEWS = [
     },
   },
   {
+    claim: "the address of the script has settings too, and an attribute wins",
+    html: (visit) => visit.tag({}, { source: `${visit.collector.origin}/t.js?pages=manual&build=other` }),
+    sends: ["wished /"],
+    async does({ page }) {
+      await page.evaluate(() => headwater("track", "wished"));
+    },
+  },
+  {
     claim: "the pages' own origin takes events too",
     html: (visit) => visit.tag({}, { source: "/t.js" }),
     sends: ["page_view /"],
