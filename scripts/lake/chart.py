@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,25 @@ class Chart:
     x: str
     y: str
     color: str | None = None
+    label: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Chart:
-        """Of `MARK X Y [COLOR]`, as saved queries have it."""
+        """Of `MARK X Y [COLOR] [label:COLUMN]`, as saved queries have it."""
         words = text.split()
+        label = words.pop().removeprefix("label:") if words and words[-1].startswith("label:") else None
         if not 3 <= len(words) <= 4 or words[0] not in ("bar", "line"):
             raise LakeError(
                 f"a chart is `bar X Y [COLOR]` or `line X Y [COLOR]`, not {text!r}"
             )
-        return cls(*words)
+        return cls(*words, label=label)
+
+    def split(self, before: str | None, by: str) -> Chart:
+        """The same of an answer that is split by the column `by`, and was by `before`."""
+        if before:
+            x, color = (by if each == before else each for each in (self.x, self.color))
+            return replace(self, x=x, color=color)
+        return replace(self, color=self.color or by, label=None)
 
     def write(self, path: Path, title: str, rows: list[dict[str, Any]]) -> None:
         """Draws `rows`, in the form that the file's name asks for."""

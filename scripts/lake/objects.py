@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,9 @@ sys.path.append(str(Path(__file__).parents[1] / "aws"))
 
 from local_aws import BUCKET_OUTPUTS, Kind, LocalAws, LocalAwsError  # noqa: E402
 
+SOURCE_VARIABLE = "HEADWATER_SOURCE"
+# Seconds that the local AWS may take to answer.
+LOCAL_PATIENCE = 3
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -174,6 +178,18 @@ def objects(
     except BotoCoreError as error:
         raise LakeError(f"S3 can't be reached: {error}") from None
     return [Bucket(parts.netloc, parts.path.removeprefix("/"), s3)]
+
+
+def default_sources() -> list[str]:
+    """The sources that HEADWATER_SOURCE names, or else `local` if scripts/dev runs."""
+    named = os.environ.get(SOURCE_VARIABLE, "").split()
+    if named:
+        return named
+    try:
+        LocalAws.running(patience=LOCAL_PATIENCE)
+    except LocalAwsError as error:
+        raise LakeError(f"name at least one --source, or set {SOURCE_VARIABLE}; `local` is none now: {error}") from None
+    return ["local"]
 
 
 def _local(wanted: Sequence[tuple[Kind, str]]) -> list[Bucket]:

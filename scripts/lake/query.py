@@ -10,57 +10,27 @@ columns that queries for those collectors use.
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import duckdb
+import answers
+import compatible_views
 import time_args
 from chart import Chart
-from objects import LakeError
+from objects import SOURCE_VARIABLE, LakeError, default_sources
 from private_files import private_files
-from shown_text import csv_as_text, shown_output
+from saved_queries import DIMENSIONS, Query, names, steps
+from shown_text import shown_output
 from tables import CACHE, TENANT, Question, connect, forget
 
-QUERIES = Path(__file__).with_name("queries")
-MOST_ROWS = 1_000
 MOST_TENANTS = 5
+# Tables with bots in them, or that are not counted.
+WITH_BOTS = {"events", "failed", "delivered", *compatible_views.VIEWS}
 LIMIT_GIB = 20.0
-WIDEST = 10_000
-
-
-@dataclass(frozen=True)
-class Query:
-    """A question, how to ask it, and how to draw its answer."""
-
-    title: str
-    sql: str
-    chart: Chart | None
-    is_saved: bool = True
-
-    @classmethod
-    def saved(cls, name: str) -> Query:
-        """The saved one of this name."""
-        path = QUERIES / f"{name}.sql"
-        if path.parent != QUERIES or not path.is_file():
-            raise LakeError(
-                f"there is no query {name!r}; there are {', '.join(names())}"
-            )
-        title, chart, sql = path.read_text().split("\n", 2)
-        return cls(
-            title.removeprefix("-- "),
-            sql,
-            Chart.parse(chart.removeprefix("-- chart: ")),
-        )
-
-
-def names() -> list[str]:
-    """The names of the saved queries."""
-    return sorted(path.stem for path in QUERIES.glob("*.sql"))
 
 
 def main() -> int:
@@ -91,22 +61,25 @@ def _list() -> None:
 
 
 def _answer(arguments: argparse.Namespace) -> None:
-    query = (
-        Query("", arguments.sql, None, is_saved=False) if arguments.sql else Query.saved(arguments.name)
-    )
+    now = datetime.now(timezone.utc)
+    if arguments.sql:
+        query = Query("", arguments.sql, None, is_saved=False)
+    else:
+        query = Query.saved(arguments.name)
+    query = query.asked(arguments.by, steps(arguments.steps) if arguments.steps else ())
     chart = Chart.parse(arguments.chart) if arguments.chart else query.chart
     if arguments.plot and chart is None:
         raise LakeError('say how to draw it: --chart "bar X Y [COLOR]"')
-    if not arguments.source:
-        raise LakeError("name at least one --source")
+    since, until = query.range(arguments.since, arguments.until, now)
     question = Question(
-        arguments.source,
-        arguments.since,
-        arguments.until,
+        arguments.source or default_sources(),
+        since,
+        until,
         frozenset(arguments.tenant),
         arguments.bots,
         None if arguments.no_cache else arguments.cache.resolve(),
         arguments.cache_limit,
+        query.steps,
     )
     try:
         _print(arguments, query, chart, question)
@@ -127,21 +100,19 @@ def _print(
     with connect(question) as database:
         # Who reads may leave off, as `head` does; nothing is asked of S3 any more.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        answer = database.sql(query.sql)
+        answer = database.sql(query.statement())
         if answer is None:
             raise LakeError("the query returns no result")
+        if len(set(answer.columns)) < len(answer.columns) and query.by:
+            raise LakeError(f"the answer has a column {query.by} already")
         if arguments.plot and chart:
             rows = [
                 dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
             ]
             chart.write(arguments.plot, query.title, rows)
             print(f"{arguments.plot} shows {len(rows)} rows")
-        elif arguments.csv:
-            _print_csv(answer)
         else:
-            # Columns are left out for lack of room only on a terminal.
-            wide = {} if sys.stdout.isatty() else {"max_width": WIDEST}
-            answer.show(max_rows=MOST_ROWS, **wide)
+            answers.FORMS.get(arguments.form, answers.print_table)(answer)
         sys.stdout.flush()
         for line in _remarks(database, query, question):
             print(f"query: {line}", file=sys.stderr)
@@ -151,43 +122,27 @@ def _remarks(
     database: duckdb.DuckDBPyConnection, query: Query, question: Question
 ) -> Iterator[str]:
     """What the answer does not show of what it counts."""
-    leaves_bots_out = not question.with_bots and _names(query, "counted")
+    views = database.sql("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    read = query.tables() & {name for (name,) in views}
     counts = f"""SELECT {TENANT}, round(sum(weight) FILTER (bot))::BIGINT FROM events
                  GROUP BY ALL ORDER BY ALL"""
     failed = f"SELECT DISTINCT {TENANT} FROM failed"
     bots, tenants = 0, set[str]()
-    if _names(query, "counted") or _names(query, "events"):
+    if read - {"failed", "delivered"}:
         for tenant, count in database.sql(counts).fetchall():
             tenants.add(tenant)
             bots += count or 0
-    if _names(query, "failed"):
+    if "failed" in read:
         tenants.update(tenant for (tenant,) in database.sql(failed).fetchall())
     if question.tenants and not tenants:
         yield f"there is nothing of tenant {', '.join(sorted(question.tenants))}"
     # Who names the column knows of them.
-    if len(tenants) > 1 and (query.is_saved or not _names(query, "tenant")):
+    if len(tenants) > 1 and not query.shows("tenant"):
         names = ", ".join(sorted(tenants)[:MOST_TENANTS])
         more = ", …" if len(tenants) > MOST_TENANTS else ""
         yield f"{len(tenants)} tenants are counted together ({names}{more}); --tenant NAME asks about one"
-    if leaves_bots_out and bots:
+    if bots and not question.with_bots and read - WITH_BOTS:
         yield f"{bots:,} event{'s' * (bots != 1)} of bots {'are' if bots != 1 else 'is'} left out; --bots includes them"
-
-
-def _names(query: Query, word: str) -> bool:
-    """Whether a query names a table or a column."""
-    return bool(re.search(rf"\b{word}\b", query.sql, re.IGNORECASE))
-
-
-def _print_csv(answer: duckdb.DuckDBPyRelation) -> None:
-    """Through a file of its own: DuckDB would begin that of `>> FILE` anew."""
-    types = [str(each) for each in answer.types]
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "answer.csv"
-        answer.to_csv(str(file), header=True)
-        # As it is, with the returns in texts.
-        with file.open(encoding="utf-8", newline="") as lines:
-            text = lines.read()
-    sys.stdout.write(csv_as_text(text, types))
 
 
 def _arguments() -> argparse.Namespace:
@@ -198,21 +153,37 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Without a name it lists the saved queries, which are scripts/lake/queries/*.sql.",
     )
-    asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("name", nargs="?", help="a saved query")
-    asked.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
-    parser.add_argument("--source", action="append", default=[], metavar="PLACE", help="s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev")  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="NAME [RANGE]", help=f"a saved query, and the range to ask about: {time_args.RANGES}")  # fmt: skip
+    parser.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
+    parser.add_argument("--by", choices=DIMENSIONS, metavar="COLUMN", help=f"split a saved query by {', '.join(DIMENSIONS)}")  # fmt: skip
+    parser.add_argument("--steps", metavar="A,B,C", help="the events that are the steps of `funnel`, in their order")  # fmt: skip
+    parser.add_argument("--source", action="append", default=[], metavar="PLACE", help=f"s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev; by default what {SOURCE_VARIABLE} names, or else `local`")  # fmt: skip
     parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
     parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
     parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html without scripts, with the table below it")  # fmt: skip
     parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line")  # fmt: skip
-    parser.add_argument("--csv", action="store_true", help="CSV in place of a table; a text that begins as a formula has a ' before it")  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="CSV in place of a table; a text that begins as a formula has a ' before it")  # fmt: skip
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="an array with an object for each row")  # fmt: skip
+    form.add_argument("--markdown", action="store_const", const="markdown", dest="form", help="a table in Markdown")  # fmt: skip
     parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="the directory that stores what was read, as Parquet; by default .wrangler/lake")  # fmt: skip
     parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete the least recently used files above this size; by default {LIMIT_GIB}")  # fmt: skip
     parser.add_argument("--no-cache", action="store_true", help="read everything again, and store nothing")  # fmt: skip
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    words = list(arguments.words)
+    arguments.name = words.pop(0) if words and not arguments.sql else None
+    if len(words) > 1:
+        parser.error(f"{words[1]!r} is one word too many; a query has a name and a range")
+    if words:
+        if arguments.since or arguments.until:
+            parser.error("give either a range, or --since and --until")
+        try:
+            arguments.since, arguments.until = time_args.range_argument(words[0])
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
+    return arguments
 
 
 def _gib(text: str) -> float:

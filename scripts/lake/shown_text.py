@@ -30,6 +30,8 @@ _UNSAFE_IN_LINES = re.compile(rf"(?!\n)[{UNSAFE}]")
 _FORMULA = re.compile("[=+\\-@\t\r\n＝＋－＠]")
 _FIELD = re.compile(r'("(?:[^"]|"")*"|[^,"\n]*)([,\n])')
 _NUMBER = re.compile(r"-?[0-9.]+([eE][+-]?[0-9]+)?")
+# What could begin a link, an image, HTML or another cell. https://spec.commonmark.org/0.31.2/#backslash-escapes
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#!|&~$@:]")
 # The types whose values no visitor can make a formula of.
 _PLAIN_TYPE = re.compile(
     r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\)|BOOLEAN|DATE|TIME.*|INTERVAL|UUID"
@@ -56,6 +58,11 @@ def csv_as_text(csv: str, types: list[str]) -> str:
         return value + end if _PLAIN_TYPE.fullmatch(kind) else _cell(value, kind) + end
 
     return _FIELD.sub(field, csv)
+
+
+def markdown_as_text(text: str) -> str:
+    """`text` in one cell of a table in Markdown, which renders it as it is."""
+    return _MARKDOWN.sub(r"\\\g<0>", shown(text))
 
 
 @contextlib.contextmanager

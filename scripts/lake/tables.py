@@ -3,7 +3,7 @@
 Each event is in them once, however often it was delivered, and each failed event as it failed
 last. They read the parts of the cache (cache.py) column by column as a query asks; only which
 rows are repeats is computed before, and kept for as long as the parts are the same. The views of
-compatible_views.py are made of `events`.
+compatible_views.py are made of `events`, those of typed_views.py and identities.py of `counted`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 import columns
 import compatible_views
 import duckdb
+import identities
+import typed_views
 from cache import Cache
 from objects import Bucket, Directory, objects
 
@@ -38,6 +40,7 @@ ORDER = {
 # A share that is none, or more than all, can't be scaled by.
 WEIGHT = "CASE WHEN sample_rate > 0 AND sample_rate < 1 THEN 1 / sample_rate ELSE 1 END"
 OWN = "_key, _at, _part, file_row_number"
+VIEWS = {"events", "counted", "failed", "delivered", "identities", *compatible_views.VIEWS}
 TENANT = "coalesce(tenant, 'default')"
 
 
@@ -52,6 +55,7 @@ class Question:
     with_bots: bool
     cache: Path | None
     cache_limit_gib: float
+    steps: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -81,9 +85,17 @@ def connect(question: Question) -> Iterator[duckdb.DuckDBPyConnection]:
             _create_view(database, table, question)
         bots = "" if question.with_bots else "WHERE bot IS NULL"
         database.execute(f"CREATE VIEW counted AS FROM events {bots}")
+        for name, time in (("since", question.since), ("until", question.until)):
+            if time:
+                database.execute(f"SET VARIABLE {name} = TIMESTAMP {_text(time.replace(tzinfo=None))}")
+        if question.steps:
+            database.execute(f"SET VARIABLE steps = [{', '.join(map(_text, question.steps))}]")
+        database.execute(f"CREATE VIEW identities AS {identities.VIEW}")
         for name, view in compatible_views.VIEWS.items():
             database.execute(f"CREATE VIEW {name} AS {view.duckdb()}")
         database.execute(f"CREATE VIEW delivered AS SELECT * EXCLUDE ({OWN}) FROM _events")
+        for name, statement in typed_views.statements(VIEWS).items():
+            database.execute(f'CREATE VIEW "{name}" AS {statement}')
         yield database
 
 

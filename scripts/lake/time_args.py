@@ -40,3 +40,27 @@ def argument(text: str) -> datetime:
         return parse(text, datetime.now(timezone.utc))
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write {FORMS}") from None
+
+
+RANGES = "7d (until now), today, yesterday or a day such as 2026-11-21 (that day in UTC), or two times FROM..UNTIL"
+
+
+def parse_range(text: str, now: datetime) -> tuple[datetime, datetime | None]:
+    """A range in one of RANGES: its begin, and its end if it does not end now."""
+    begin, dots, end = text.partition("..")
+    since = parse(begin, now)
+    if dots:
+        until = parse(end, now) if end.strip() else None
+        if until and until <= since:
+            raise ValueError("ends before it begins")
+        return since, until
+    is_day = text.strip().lower() in ("today", "yesterday") or re.fullmatch(r"\d{4}-\d{2}-\d{2}", text.strip())
+    return since, since + timedelta(days=1) if is_day else None
+
+
+def range_argument(text: str) -> tuple[datetime, datetime | None]:
+    """The same as argparse wants it."""
+    try:
+        return parse_range(text, datetime.now(timezone.utc))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; write {RANGES}") from None

@@ -1,6 +1,6 @@
 -- Events of each day by name, bots left out.
 -- chart: bar day events name
-SELECT occurred_at::DATE AS day, name, round(sum(weight))::BIGINT AS events
+SELECT /*by*/ occurred_at::DATE AS day, name, round(sum(weight))::BIGINT AS events
 FROM counted
 GROUP BY ALL
-ORDER BY day, events DESC, name
+ORDER BY /*by*/ day, events DESC, name

@@ -1,19 +1,20 @@
 -- Sessions, devices and events of each day, bots left out.
 -- chart: line day sessions
 WITH sessions AS (
-    SELECT session_started_at::DATE AS day, tenant, device_id, session_id, min(weight) AS weight, sum(weight) AS events
+    SELECT /*by first of (occurred_at, event_id)*/ tenant, device_id, session_id, min(session_started_at)::DATE AS day,
+           min(weight) AS weight, sum(weight) AS events
     FROM counted
     WHERE session_id IS NOT NULL
     GROUP BY ALL
 ), devices AS (
-    SELECT day, tenant, device_id, min(weight) AS weight, sum(weight) AS sessions, sum(events) AS events
+    SELECT /*by*/ day, tenant, device_id, min(weight) AS weight, sum(weight) AS sessions, sum(events) AS events
     FROM sessions
     GROUP BY ALL
 )
-SELECT day,
+SELECT /*by*/ day,
        round(sum(sessions))::BIGINT AS sessions,
        coalesce(round(sum(weight) FILTER (device_id IS NOT NULL)), 0)::BIGINT AS devices,
        round(sum(events))::BIGINT AS events
 FROM devices
 GROUP BY ALL
-ORDER BY day
+ORDER BY /*by*/ day
