@@ -15,8 +15,14 @@ from private_files import write_private
 from shown_text import shown
 
 SIZE = {"width": 720, "height": 360}
-# More bars, or more colours, can't be read.
+# More points, more bars of names, or more colours, can't be read.
 MOST_ROWS = 2_000
+MOST_BARS = 60
+# Pixels: of a bar with its gap; of a bar if there are few.
+BAR, THICK, FEW = 24, 32, 8
+# No red or green among the first: no name is good or bad.
+COLORS = ["#4c78a8", "#f2a65a", "#72b7b2", "#b279a2", "#eeca3b", "#9d755d", "#bab0ac", "#54a24b", "#ff9da6", "#e45756"]
+UNITS = {" percent": "%", " ms": "ms", " s": "s"}
 SCALE = 2
 
 
@@ -48,49 +54,90 @@ class Chart:
             return replace(self, x=x, color=color)
         return replace(self, color=self.color or by, label=None)
 
-    def write(self, path: Path, title: str, rows: list[dict[str, Any]]) -> None:
-        """Draws `rows`, in the form that the file's name asks for."""
-        missing = (
-            {self.x, self.y, self.color or self.x} - rows[0].keys() if rows else set()
-        )
+    def write(self, path: Path, title: str, rows: list[dict[str, Any]], footer: str = "") -> None:
+        """Draws `rows`, in the form that the file's name asks for, with `footer` below."""
+        needed = {self.x, self.y, self.color or self.x, self.label or self.x}
+        missing = needed - rows[0].keys() if rows else set()
         if missing:
             raise LakeError(f"the answer has no column {', '.join(sorted(missing))}")
-        spec = self._spec(title, rows[:MOST_ROWS])
+        drawn = rows[: MOST_BARS if self._is_horizontal(rows) else MOST_ROWS]
+        left = f" · the first {len(drawn)} of {len(rows):,} rows" if len(drawn) < len(rows) else ""
+        spec = _with_footer(self._spec(title, drawn), f"{footer}{left}")
         if path.suffix == ".png":
             content = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=SCALE)
         elif path.suffix == ".html":
-            content = chart_page.page(title, _drawings(spec), rows[:MOST_ROWS]).encode()
+            content = chart_page.page(title, _drawings(spec), rows[:MOST_ROWS], footer).encode()
         else:
             raise LakeError(f"{path} must end in .png or .html")
         write_private(path, content)
+
+    def _is_horizontal(self, rows: list[dict[str, Any]]) -> bool:
+        """Whether it has bars of names, which are read from left to right."""
+        return self.mark == "bar" and bool(rows) and not isinstance(rows[0][self.x], date)
+
+    def _is_grouped(self) -> bool:
+        """Whether bars of several colours are side by side, since their sum means nothing."""
+        is_sum = self.y != "percent" and not self.y.endswith("_percent") and self.color != "currency"
+        return self.mark == "bar" and self.color is not None and not is_sum
 
     def _spec(self, title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         # By names of ours: Vega reads a column's own name as a path.
         given = {"x": self.x, "y": self.y, **({"color": self.color} if self.color else {})}
         values = [{name: _plain(row[column]) for name, column in given.items()} for row in rows]
-        titles = {name: shown(column) for name, column in given.items()}
-        x = {"field": "x", **_axis(rows[0][self.x] if rows else None)}
-        encoding: dict[str, Any] = {
-            "x": {**x, "title": titles["x"], "axis": {"labelLimit": 240}},
-            "y": {"field": "y", "type": "quantitative", "title": titles["y"]},
-        }
+        titles = {name: label(column) for name, column in given.items()}
+        axis = _axis([row[self.x] for row in rows], self.mark)
+        x = {"field": "x", **axis, "title": titles["x"], "axis": {**axis.get("axis", {}), "labelLimit": 240}}
+        y = {"field": "y", "type": "quantitative", "title": titles["y"]}
+        is_horizontal = self._is_horizontal(rows)
+        encoding: dict[str, Any] = {"x": y, "y": x} if is_horizontal else {"x": x, "y": y}
         if self.color:
             encoding["color"] = {"field": "color", "type": "nominal", "title": titles["color"]}
-        mark = (
-            {"type": self.mark, "point": True}
-            if self.mark == "line"
-            else {"type": self.mark}
-        )
+            if self._is_grouped():
+                encoding["yOffset" if is_horizontal else "xOffset"] = {"field": "color", "type": "nominal", "sort": None}
+        mark = {"type": self.mark, "point": True} if self.mark == "line" else {"type": self.mark}
+        size = SIZE
+        if is_horizontal:
+            bars = len({each["x"] for each in values})
+            if self._is_grouped():
+                bars = len(values)
+            size = {**SIZE, "height": max(SIZE["height"], BAR * bars)}
+            mark["height"] = {"band": 0.7} if bars > FEW or self._is_grouped() else THICK
+        drawn: dict[str, Any] = {"mark": mark}
+        if self.label and is_horizontal and not self.color:
+            for value, row in zip(values, rows, strict=True):
+                value["label"] = shown(f"{row[self.y]:,} · {row[self.label]} %" if row[self.label] is not None else f"{row[self.y]:,}")
+            text = {"mark": {"type": "text", "align": "left", "dx": 4}, "encoding": {"text": {"field": "label"}}}
+            drawn = {"layer": [{"mark": mark}, text]}
         return {
             "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "title": shown(title),
-            **SIZE,
+            "title": {"text": shown(title), "anchor": "start"},
+            **size,
             # Vega-Lite writes titles into an expression of Vega's for what a screen reader says of a mark.
-            "config": {"aria": False},
+            "config": {"aria": False, "range": {"category": COLORS}},
             "data": {"values": values},
-            "mark": mark,
             "encoding": encoding,
+            **drawn,
         }
+
+
+def label(column: str) -> str:
+    """A column's name with its unit, as an axis has it."""
+    words = shown(column).replace("_", " ")
+    for end, unit in UNITS.items():
+        if words == end.strip():
+            return unit
+        if words.endswith(end):
+            return f"{words.removesuffix(end)} ({unit})"
+    return words
+
+
+def _with_footer(spec: dict[str, Any], footer: str) -> dict[str, Any]:
+    """A line below the whole chart."""
+    if not footer:
+        return spec
+    outer = {key: spec.pop(key) for key in ("$schema", "config")}
+    below = {"text": shown(footer), "orient": "bottom", "anchor": "start", "fontSize": 11, "fontWeight": "normal"}
+    return {**outer, "title": below, "vconcat": [spec]}
 
 
 def _drawings(spec: dict[str, Any]) -> tuple[str, str]:
@@ -113,10 +160,17 @@ def _plain(value: Any) -> Any:
     return shown(str(value))
 
 
-def _axis(value: Any) -> dict[str, Any]:
+def _axis(values: list[Any], mark: str) -> dict[str, Any]:
     """How an axis of such values runs: as time does, or in the order of the answer."""
+    value = values[0] if values else None
     if isinstance(value, datetime):
-        return {"type": "temporal", "scale": {"type": "utc"}}
+        # A bar is as wide as its hour or minute; the points of a line are where they are.
+        times = [each for each in values if each is not None]
+        unit = {}
+        if mark == "bar" and not any(each.second or each.microsecond for each in times):
+            unit = {"timeUnit": "utcyearmonthdatehours" + ("minutes" if any(each.minute for each in times) else "")}
+        return {"type": "temporal", "scale": {"type": "utc"}, "axis": {"format": "%b %d %H:%M", "labelOverlap": True}, **unit}
     if isinstance(value, date):
-        return {"type": "temporal", "timeUnit": "utcyearmonthdate"}
-    return {"type": "nominal", "sort": None}
+        return {"type": "temporal", "timeUnit": "utcyearmonthdate", "axis": {"format": "%b %d", "labelOverlap": True}}
+    are_short = all(isinstance(each, int) for each in values)
+    return {"type": "nominal", "sort": None, **({"axis": {"labelAngle": 0}} if are_short else {})}

@@ -25,8 +25,8 @@ th, td { padding: .25rem .75rem; border-bottom: 1px solid #8888; text-align: lef
 """
 
 
-def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]]) -> str:
-    """The page of a chart that is drawn for a light and for a dark ground."""
+def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]], footer: str = "") -> str:
+    """The page of a chart that is drawn for a light and for a dark ground; the footer is in the drawings and below the table."""
     light, dark = map(_address, drawings)
     name = html.escape(shown(title or "A query's answer"))
     head = "".join(_cell(column, value, "th") for column, value in (rows[0].items() if rows else ()))
@@ -35,7 +35,7 @@ def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]]) -> s
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy()}">
+<meta http-equiv="Content-Security-Policy" content="{policy(STYLE)}">
 <meta name="viewport" content="width=device-width">
 <title>{name}</title>
 <style>{STYLE}</style>
@@ -50,12 +50,14 @@ def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]]) -> s
 {body}
 </tbody>
 </table></div>
+<footer>{html.escape(shown(footer))}</footer>
 </html>
 """
 
 
-def _policy() -> str:
-    style = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+def policy(css: str) -> str:
+    """What a page with this style may do: show images that are in it, and nothing else."""
+    style = base64.b64encode(sha256(css.encode()).digest()).decode()
     return f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
 
 

@@ -12,21 +12,23 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
 import answers
 import compatible_views
+import report
 import time_args
 from chart import Chart
 from objects import SOURCE_VARIABLE, LakeError, default_sources
-from private_files import private_files
+from private_files import private_files, write_private
 from saved_queries import DIMENSIONS, Query, names, steps
 from shown_text import shown_output
 from tables import CACHE, TENANT, Question, connect, forget
 
+REPORT = "report"
 MOST_TENANTS = 5
 # Tables with bots in them, or that are not counted.
 WITH_BOTS = {"events", "failed", "delivered", *compatible_views.VIEWS}
@@ -44,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _list()
         return 0
     try:
-        _answer(arguments)
+        (_report if arguments.name == REPORT else _answer)(arguments)
     except (LakeError, duckdb.Error, OSError) as error:
         print(f"query: {error}", file=sys.stderr)
         return 1
@@ -71,7 +73,14 @@ def _answer(arguments: argparse.Namespace) -> None:
     if arguments.plot and chart is None:
         raise LakeError('say how to draw it: --chart "bar X Y [COLOR]"')
     since, until = query.range(arguments.since, arguments.until, now)
-    question = Question(
+    question = _question(arguments, since, until, query.steps, query.statement())
+    _again_if_damaged(question, lambda: _print(arguments, query, chart, question, now))
+
+
+def _question(
+    arguments: argparse.Namespace, since: datetime | None, until: datetime | None, its_steps: tuple[str, ...], sql: str
+) -> Question:
+    return Question(
         arguments.source or default_sources(),
         since,
         until,
@@ -79,16 +88,21 @@ def _answer(arguments: argparse.Namespace) -> None:
         arguments.bots,
         None if arguments.no_cache else arguments.cache.resolve(),
         arguments.cache_limit,
-        query.steps,
+        its_steps,
+        sql,
     )
+
+
+def _again_if_damaged(question: Question, answer: Callable[[], None]) -> None:
+    """Answers, and once more if a file of the cache can't be read."""
     try:
-        _print(arguments, query, chart, question)
+        answer()
     except duckdb.Error as error:
         if not question.cache or str(question.cache) not in str(error):
             raise
         print("query: a file of the cache is damaged; all is read again", file=sys.stderr)  # fmt: skip
         forget(question)
-        _print(arguments, query, chart, question)
+        answer()
 
 
 def _print(
@@ -96,6 +110,7 @@ def _print(
     query: Query,
     chart: Chart | None,
     question: Question,
+    now: datetime,
 ) -> None:
     with connect(question) as database:
         # Who reads may leave off, as `head` does; nothing is asked of S3 any more.
@@ -109,13 +124,48 @@ def _print(
             rows = [
                 dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
             ]
-            chart.write(arguments.plot, query.title, rows)
+            chart.write(arguments.plot, query.title.removesuffix("."), rows, _footer(question, query, now))
             print(f"{arguments.plot} shows {len(rows)} rows")
         else:
             answers.FORMS.get(arguments.form, answers.print_table)(answer)
         sys.stdout.flush()
         for line in _remarks(database, query, question):
             print(f"query: {line}", file=sys.stderr)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Writes all answers to one page."""
+    now = datetime.now(timezone.utc)
+    path = arguments.plot or Path("report.html")
+    if path.suffix != ".html" or arguments.form or arguments.by or arguments.chart:
+        raise LakeError("a report is one page; --plot FILE.html says where it is written")
+    since, until = arguments.since, arguments.until
+    if arguments.week:
+        since, until = now - timedelta(days=7), now
+    funnel = Query.saved("funnel").asked(None, steps(arguments.steps) if arguments.steps else ())
+    question = _question(arguments, since, until, funnel.steps, " identities ")
+
+    def write() -> None:
+        with connect(question) as database:
+            found = []
+            for name in report.ORDER:
+                query = Query.saved(name)
+                answer = database.sql(query.statement())
+                found.append(report.Answered(name, query.title, query.chart, answer.columns, answer.fetchall()))
+            text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found)
+        write_private(path, text.encode())
+        print(f"{path} has {len(found)} answers, {len(text.encode()) / 1000:.0f} kB")
+
+    _again_if_damaged(question, write)
+
+
+def _footer(question: Question, query: Query, now: datetime) -> str:
+    """Which events an answer is about."""
+    begin, end = (each and f"{each:%Y-%m-%d %H:%M}" for each in (question.since, question.until))
+    times = f"{begin or 'the beginning'} to {end or f'{now:%Y-%m-%d %H:%M}'} UTC"
+    tenants = f"tenant {', '.join(sorted(question.tenants))}" if question.tenants else "all tenants"
+    bots = "bots included" if question.with_bots or not query.tables() - WITH_BOTS else "bots left out"
+    return f"{times} · {tenants} · {bots}"
 
 
 def _remarks(
@@ -153,17 +203,18 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Without a name it lists the saved queries, which are scripts/lake/queries/*.sql.",
     )
-    parser.add_argument("words", nargs="*", metavar="NAME [RANGE]", help=f"a saved query, and the range to ask about: {time_args.RANGES}")  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="NAME [RANGE]", help=f"a saved query, or `report` for a page of all, and the range to ask about: {time_args.RANGES}")  # fmt: skip
     parser.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
     parser.add_argument("--by", choices=DIMENSIONS, metavar="COLUMN", help=f"split a saved query by {', '.join(DIMENSIONS)}")  # fmt: skip
     parser.add_argument("--steps", metavar="A,B,C", help="the events that are the steps of `funnel`, in their order")  # fmt: skip
     parser.add_argument("--source", action="append", default=[], metavar="PLACE", help=f"s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev; by default what {SOURCE_VARIABLE} names, or else `local`")  # fmt: skip
     parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
     parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time")  # fmt: skip
+    parser.add_argument("--week", action="store_true", help="of `report`: the last seven days")  # fmt: skip
     parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
     parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html without scripts, with the table below it")  # fmt: skip
-    parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line")  # fmt: skip
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html without scripts, with the table below it; or the report, by default report.html")  # fmt: skip
+    parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line; at the end perhaps label:COLUMN, a percentage at each bar")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="CSV in place of a table; a text that begins as a formula has a ' before it")  # fmt: skip
     form.add_argument("--json", action="store_const", const="json", dest="form", help="an array with an object for each row")  # fmt: skip
@@ -176,6 +227,8 @@ def _arguments() -> argparse.Namespace:
     arguments.name = words.pop(0) if words and not arguments.sql else None
     if len(words) > 1:
         parser.error(f"{words[1]!r} is one word too many; a query has a name and a range")
+    if arguments.week and (arguments.name != REPORT or words or arguments.since or arguments.until):
+        parser.error("--week is for `report`, without another range")
     if words:
         if arguments.since or arguments.until:
             parser.error("give either a range, or --since and --until")

@@ -9,6 +9,7 @@ compatible_views.py are made of `events`, those of typed_views.py and identities
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ TENANT = "coalesce(tenant, 'default')"
 
 @dataclass(frozen=True)
 class Question:
-    """Of which events, and where these are."""
+    """Of which events, where these are, and by which SQL: any, if it is None."""
 
     sources: Sequence[str]
     since: datetime | None
@@ -56,6 +57,7 @@ class Question:
     cache: Path | None
     cache_limit_gib: float
     steps: tuple[str, ...] = ()
+    sql: str | None = None
 
 
 @contextlib.contextmanager
@@ -90,13 +92,19 @@ def connect(question: Question) -> Iterator[duckdb.DuckDBPyConnection]:
                 database.execute(f"SET VARIABLE {name} = TIMESTAMP {_text(time.replace(tzinfo=None))}")
         if question.steps:
             database.execute(f"SET VARIABLE steps = [{', '.join(map(_text, question.steps))}]")
-        database.execute(f"CREATE VIEW identities AS {identities.VIEW}")
-        for name, view in compatible_views.VIEWS.items():
-            database.execute(f"CREATE VIEW {name} AS {view.duckdb()}")
         database.execute(f"CREATE VIEW delivered AS SELECT * EXCLUDE ({OWN}) FROM _events")
-        for name, statement in typed_views.statements(VIEWS).items():
-            database.execute(f'CREATE VIEW "{name}" AS {statement}')
+        views = {name: view.duckdb() for name, view in compatible_views.VIEWS.items()}
+        views |= {"identities": identities.VIEW, **typed_views.statements(VIEWS)}
+        for name, statement in views.items():
+            # Each takes a look at the head of each file.
+            if question.sql is None or _may_read(question.sql, name):
+                database.execute(f'CREATE VIEW "{name}" AS {statement}')
         yield database
+
+
+def _may_read(sql: str, view: str) -> bool:
+    """Whether a query names a view, or lists what there is."""
+    return bool(re.search(rf"\b(?:{re.escape(view)}|show|duckdb_\w+|information_schema)\b", sql, re.IGNORECASE))
 
 
 def forget(question: Question) -> None:

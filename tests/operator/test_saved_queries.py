@@ -45,7 +45,7 @@ def shop() -> list[Event]:
         tenant = "shop" if device % 4 else "blog"
         kind = KINDS[device % 3]
         for index in range(1, dice.randint(1, 4) + 1):
-            at = MONDAY + timedelta(days=7 * (index - 1) + dice.randint(0, 6), minutes=dice.randint(0, 1400))
+            at = MONDAY + timedelta(days=7 * (index - 1 + device % 2) + dice.randint(0, 6), minutes=dice.randint(0, 1400))
             if at >= MONDAY + timedelta(days=21):
                 break
             events += session(dice, device, tenant, kind, index, at)

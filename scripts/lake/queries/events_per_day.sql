@@ -1,4 +1,4 @@
--- Events of each day by name, bots left out.
+-- Events of each day by name.
 -- chart: bar day events name
 SELECT /*by*/ occurred_at::DATE AS day, name, round(sum(weight))::BIGINT AS events
 FROM counted

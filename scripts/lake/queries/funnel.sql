@@ -1,4 +1,4 @@
--- Sessions that reached each step, in this order; --steps names the events.
+-- Sessions that reached each step, in this order.
 -- chart: bar step sessions label:percent
 -- steps: product_viewed, cart_changed, order_placed
 WITH RECURSIVE named AS (

@@ -1,4 +1,4 @@
--- Sessions, devices and events of each day, bots left out.
+-- Sessions, devices and events of each day.
 -- chart: line day sessions
 WITH sessions AS (
     SELECT /*by first of (occurred_at, event_id)*/ tenant, device_id, session_id, min(session_started_at)::DATE AS day,

@@ -1,4 +1,4 @@
--- Devices, sessions and events by country, or by what --by names; the first hundred.
+-- Devices, sessions and events, by country or another column; the first hundred.
 -- chart: bar country devices
 -- by: country
 WITH sessions AS (

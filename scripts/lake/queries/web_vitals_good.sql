@@ -1,4 +1,4 @@
--- Web Vitals by country, or by what --by names: p75, and the share of visits that is good or poor by Google's thresholds.
+-- Web Vitals: p75, and the share of visits that is good or poor by the thresholds of Google.
 -- chart: bar country good_percent metric
 -- by: country
 WITH thresholds AS (
