@@ -20,6 +20,7 @@ pub mod renamed_streams;
 pub mod renamed_words;
 pub mod routes;
 pub mod server_keys;
+pub mod snowplow;
 pub mod table;
 pub mod tenant;
 pub mod tenants;

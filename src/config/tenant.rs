@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::config::Origins;
+use crate::config::snowplow::SnowplowConfig;
 use crate::pipeline::privacy::PrivacyPolicy;
 use crate::pipeline::route::Routes;
 
@@ -22,6 +23,7 @@ pub struct Tenant {
     pub routes: Routes,
     /// The event names for the names that SDKs of other collectors send.
     pub names: BTreeMap<String, String>,
+    pub snowplow: SnowplowConfig,
     /// Whether its write key sets `routes`; otherwise they are those of the top level.
     pub has_own_routes: bool,
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::privacy::{HasSecret, privacy};
 use super::table::ConfigTable;
-use super::{origins, protocols, routes};
+use super::{origins, protocols, routes, snowplow};
 use crate::config::tenant;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::pipeline::route::Routes;
@@ -25,6 +25,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
         table.warn("routes", problem);
     }
     let names = protocols::names(table).unwrap_or_default();
+    let snowplow = snowplow::snowplow(table, &Default::default(), &privacy);
     let keys = table.optional("keys");
     let or_inherit = routes.clone();
     let whole = Tenant {
@@ -33,6 +34,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
         privacy,
         routes: routes?,
         names,
+        snowplow,
         has_own_routes: false,
     };
     let tenants = match keys {
@@ -90,6 +92,7 @@ fn one(
         let origins = table.or_inherit(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
         let names = table.or_inherit(&whole.names, "names", protocols::names);
+        let snowplow = snowplow::snowplow(table, &whole.snowplow, &privacy);
         let has_own_routes = table.peek("routes").is_some();
         let routes = table.or_inherit(&whole.routes, "routes", routes::routes);
         Some(Tenant {
@@ -98,6 +101,7 @@ fn one(
             privacy,
             routes: routes?,
             names: names?,
+            snowplow,
             has_own_routes,
         })
     })?

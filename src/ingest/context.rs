@@ -100,7 +100,9 @@ impl<'a> PipelineContext<'a> {
     /// Returns how items of `protocol` become beacons.
     pub(super) const fn translation(&self, protocol: Protocol) -> Translation<'a> {
         let Self { tenant, limits, .. } = *self;
-        Translation { protocol, tenant: tenant.name.as_str(), names: &tenant.names, limits }
+        let heartbeat_s = tenant.snowplow.heartbeat_s;
+        let (tenant, names) = (tenant.name.as_str(), &tenant.names);
+        Translation { protocol, tenant, names, limits, heartbeat_s }
     }
 
     /// Reads a failed event's original again, if it is a single beacon.

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod context;
 pub mod dialects;
 pub mod error;
+pub mod network_cookie;
 pub mod pending;
 pub mod rate_limit;
 pub mod rejection;

@@ -19,6 +19,7 @@ use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_a
 use crate::ingest::batch::IngestBatch;
 use crate::ingest::dialects::DialectRequest;
 use crate::ingest::error::{HttpError, IngestError};
+use crate::ingest::network_cookie::NetworkId;
 use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
@@ -28,7 +29,7 @@ use crate::model::record::MAX_BYTES;
 use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::{self, RequestBody};
-use crate::pipeline::decode::protocols::{self, ProtocolRequest};
+use crate::pipeline::decode::protocols::{self, ProtocolRequest, snowplow};
 
 /// A request with beacons, and its summary so far.
 pub(super) struct IngestHandler<'a> {
@@ -41,6 +42,8 @@ pub(super) struct IngestHandler<'a> {
     reservation: Option<Reservation>,
     /// A copy of the request for another collector.
     pub(super) tee: Option<Tee>,
+    /// The `Set-Cookie` of an answer that accepts the request.
+    pub(super) set_cookie: Option<String>,
 }
 
 /// Accepts the beacons in a body.
@@ -120,6 +123,7 @@ impl<'a> IngestHandler<'a> {
             _under_way: UnderWay::begin(),
             reservation: None,
             tee: None,
+            set_cookie: None,
         }
     }
 
@@ -252,6 +256,14 @@ impl<'a> IngestHandler<'a> {
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
+        let network_id = (protocol == Protocol::Snowplow)
+            .then(|| NetworkId::of_request(&authorized, &headers, bindings::random()))
+            .flatten();
+        let items = match &network_id {
+            Some(network) => items.map(|items| snowplow::with_network_id(items, &network.id)),
+            None => items,
+        };
+        self.set_cookie = network_id.map(|network| network.set_cookie);
         let inflated = inflated.as_deref().ok();
         let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
         self.tee = config

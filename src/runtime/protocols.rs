@@ -59,7 +59,10 @@ async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: 
         Ok(batch) => (Some(batch), batch.settled_outcomes()),
         Err((batch, error)) => (batch.as_ref(), Err(error)),
     };
-    let answer = dialects::answer(protocol, outcomes, asked);
+    let mut answer = dialects::answer(protocol, outcomes, asked);
+    if let (Ok(_), Some(cookie)) = (outcomes, handler.set_cookie.take()) {
+        answer.headers.push(("set-cookie", cookie));
+    }
     handler.report(batch, answer.status, outcomes.err()).await;
     let cors = ingest::authorize(&context, None, config).cors;
     respond::dialect(answer, cors).tee(handler.tee.take())

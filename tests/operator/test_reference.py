@@ -40,7 +40,7 @@ SCRIPTS = sorted(
 
 
 # The tables in [vars.HEADWATER] whose keys the page lists as `table.key`.
-NESTED = {"columns", "consent", "session", "dedupe", "spill", "log", "limits"}
+NESTED = {"columns", "consent", "session", "dedupe", "spill", "snowplow", "log", "limits"}
 
 
 @cache
@@ -202,6 +202,7 @@ consent = { zz = 1 }
 session = { zz = 1 }
 dedupe = { zz = 1 }
 spill = { zz = 1 }
+snowplow = { zz = 1 }
 log = { zz = 1 }
 limits = { zz = 1 }
 

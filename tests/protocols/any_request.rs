@@ -14,7 +14,8 @@ const PROTOCOLS: [Protocol; 5] =
 /// Cuts a request, and translates each item twice; returns the number of items.
 fn translate(protocol: Protocol, request: &ProtocolRequest<'_>) -> Option<usize> {
     let (names, limits) = (BTreeMap::new(), Limits { max_beacons: 8, ..Limits::default() });
-    let translation = Translation { protocol, tenant: "shop", names: &names, limits: &limits };
+    let translation =
+        Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
     let items = protocols::items(protocol, request, &limits).ok()?;
     let mut budget = ValueBudget::of_request(&limits);
     for text in &items.texts {

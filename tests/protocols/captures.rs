@@ -114,7 +114,8 @@ impl CapturedRequest {
         };
         let limits = Limits::default();
         let cut = protocols::items(protocol, &request, &limits).unwrap();
-        let translation = Translation { protocol, tenant: "shop", names, limits: &limits };
+        let translation =
+            Translation { protocol, tenant: "shop", names, limits: &limits, heartbeat_s: None };
         let items = cut.texts.iter().map(|text| item(text, &translation)).collect();
         Decoded { sent_at: cut.sent_at, write_key: cut.write_key, items }
     }

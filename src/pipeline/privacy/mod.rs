@@ -133,12 +133,18 @@ pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
 /// The fields that identify a device or a person.
 const IDENTIFIERS: [&str; 4] = ["device_id", "session_id", "user_id", "user_hash"];
 
+/// The member of `metadata` that identifies a browser: Snowplow's, over all sites of a domain.
+const NETWORK_ID: &str = "network_userid";
+
 /// Removes the identifiers from a raw beacon. An unknown field may be one under another name, so
 /// only its name stays. Returns whether there was anything to remove.
 pub fn strip(fields: &mut Map<String, Value>) -> bool {
     let mut is_changed = false;
     for field in IDENTIFIERS {
         is_changed |= fields.remove(field).is_some();
+    }
+    if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
+        is_changed |= metadata.remove(NETWORK_ID).is_some();
     }
     for (field, value) in fields {
         let is_known = FIELDS.contains(&field.as_str()) || field == "props" || field == "metadata";
@@ -186,6 +192,19 @@ mod tests {
         }
         assert_eq!(consent_in(br#"{"name":"a","Consent":"DENIED",}"#), Some(Consent::Denied));
         assert_eq!(consent_in(br#"{"name":"a","consent":"granted",}"#), None);
+    }
+
+    #[test]
+    fn a_network_id_is_an_identifier() {
+        let Value::Object(mut fields) = serde_json::json!({
+            "name": "a", "user_id": "u", "metadata": {"network_userid": "n", "vendor": "v"},
+        }) else {
+            panic!()
+        };
+        assert!(strip(&mut fields));
+        let expected = serde_json::json!({"name": "a", "metadata": {"vendor": "v"}});
+        assert_eq!(Value::Object(fields.clone()), expected);
+        assert!(!strip(&mut fields));
     }
 
     #[test]

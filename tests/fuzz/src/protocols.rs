@@ -155,7 +155,8 @@ fn post<'c>(
 /// Checks that an item is an object that is translated the same each time.
 fn check_item(protocol: Protocol, recipe: &Recipe, text: &str) {
     let (names, limits) = (BTreeMap::new(), &recipe.config.protocol_limits);
-    let translation = Translation { protocol, tenant: "shop", names: &names, limits };
+    let translation =
+        Translation { protocol, tenant: "shop", names: &names, limits, heartbeat_s: None };
     let translate =
         || protocols::beacon(text, &translation, limits, &mut ValueBudget::of_request(limits));
     let first = translate();

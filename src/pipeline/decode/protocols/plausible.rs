@@ -179,6 +179,7 @@ mod tests {
             tenant: "shop",
             names: &names,
             limits: &limits,
+            heartbeat_s: None,
         };
         beacon(item, &translation).map(Value::Object)
     }

@@ -15,8 +15,10 @@ use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
 
+mod engagement;
 mod schemas;
 
+use engagement::Engagement;
 use schemas::{Contexts, SelfDescribing};
 
 /// The query parameter of our own write key.
@@ -125,6 +127,22 @@ pub fn items<'a>(
     Ok(ProtocolItems { texts, sent_at, write_key })
 }
 
+/// Adds the network id `id` to each item that has none.
+pub fn with_network_id<'a>(items: ProtocolItems<'a>, id: &str) -> ProtocolItems<'a> {
+    let member = format!("\"nuid\":{}", cut::quoted(id));
+    let has_own = |text: &str| match parts::fields(text) {
+        Ok(fields) => ["nuid", "tnuid"].iter().any(|name| fields.get(name).is_some()),
+        // It fails with its own bytes.
+        Err(_) => true,
+    };
+    let texts = items.texts.into_iter().map(|text| match text {
+        text if has_own(&text) => text,
+        Cow::Borrowed(text) => parts::with_members(text, &member),
+        Cow::Owned(text) => Cow::Owned(parts::with_members(&text, &member).into_owned()),
+    });
+    ProtocolItems { texts: texts.collect(), ..items }
+}
+
 /// Returns a query as a JSON object, without our own write key. The first of equal parameters
 /// counts.
 fn item_of_query(query: &str) -> String {
@@ -144,13 +162,17 @@ pub fn beacon(
 ) -> Result<Map<String, Value>, Violation> {
     let (mut beacon, mut metadata) = (Map::new(), Map::new());
     let kind = kind(&mut item)?;
-    let mut props = match kind.as_str() {
-        "ue" => SelfDescribing::take(&mut item, translation)?.describe(
+    let mut props = match (kind.as_str(), Engagement::of(&kind, &item, translation)) {
+        ("ue", _) => SelfDescribing::take(&mut item, translation)?.describe(
             &mut beacon,
             &mut metadata,
             translation,
         ),
-        kind => {
+        (kind, Some(engagement)) => {
+            translation.set_name(&mut beacon, kind, Some(Engagement::NAME));
+            engagement.props()
+        }
+        (kind, None) => {
             let (name, params) = built_in(kind)?;
             translation.set_name(&mut beacon, kind, Some(name));
             props(&mut item, params)

@@ -21,6 +21,8 @@ pub struct Translation<'a> {
     /// The tenant's own names: the name as sent, and the event's name.
     pub names: &'a BTreeMap<String, String>,
     pub limits: &'a Limits,
+    /// What a page ping of Snowplow stands for, in seconds, if it becomes a `page_leave`.
+    pub heartbeat_s: Option<u64>,
 }
 
 impl Translation<'_> {
@@ -171,11 +173,8 @@ mod tests {
         let (names, limits) = (BTreeMap::new(), Limits::default());
         let of = |tenant, protocol, scope, sent| {
             let mut beacon = Map::new();
-            Translation { protocol, tenant, names: &names, limits: &limits }.set_id(
-                &mut beacon,
-                sent,
-                scope,
-            );
+            Translation { protocol, tenant, names: &names, limits: &limits, heartbeat_s: None }
+                .set_id(&mut beacon, sent, scope);
             beacon
         };
         let first = of("shop", Protocol::Segment, "", "ajs-next-1");

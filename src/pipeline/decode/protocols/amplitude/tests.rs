@@ -18,7 +18,8 @@ fn cut(body: &str, limits: &Limits) -> Result<Vec<String>, String> {
 fn translated(event: &Value) -> Result<Value, Violation> {
     let (names, limits) = (BTreeMap::new(), Limits::default());
     let protocol = Protocol::Amplitude;
-    let translation = Translation { protocol, tenant: "shop", names: &names, limits: &limits };
+    let translation =
+        Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
     let mut budget = ValueBudget::of_request(&limits);
     decode::protocols::beacon(&event.to_string(), &translation, &limits, &mut budget)
         .map(|beacon| Value::Object(beacon.fields))

@@ -70,6 +70,7 @@ mod tests {
             tenant: "shop",
             names: &names,
             limits: &limits,
+            heartbeat_s: None,
         };
         props(&mut item, &translation)
     }

@@ -194,8 +194,13 @@ mod tests {
 
     fn translated(text: &str) -> Result<Value, Violation> {
         let (names, limits) = (BTreeMap::new(), Limits::default());
-        let translation =
-            Translation { protocol: Protocol::Ga4, tenant: "shop", names: &names, limits: &limits };
+        let translation = Translation {
+            protocol: Protocol::Ga4,
+            tenant: "shop",
+            names: &names,
+            limits: &limits,
+            heartbeat_s: None,
+        };
         beacon(serde_json::from_str(text).unwrap(), &translation).map(Value::Object)
     }
 

@@ -156,8 +156,13 @@ mod tests {
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
         let (names, limits) = (BTreeMap::new(), Limits::default());
-        let translation =
-            Translation { protocol: Protocol::Ga4, tenant: "shop", names: &names, limits: &limits };
+        let translation = Translation {
+            protocol: Protocol::Ga4,
+            tenant: "shop",
+            names: &names,
+            limits: &limits,
+            heartbeat_s: None,
+        };
         beacon(item, &translation).map(Value::Object)
     }
 

@@ -9,8 +9,13 @@ use crate::model::protocol::Protocol;
 fn translated(item: Value) -> Result<Value, Violation> {
     let Value::Object(item) = item else { panic!("not an object") };
     let (names, limits) = (BTreeMap::new(), Limits::default());
-    let translation =
-        Translation { protocol: Protocol::Otlp, tenant: "shop", names: &names, limits: &limits };
+    let translation = Translation {
+        protocol: Protocol::Otlp,
+        tenant: "shop",
+        names: &names,
+        limits: &limits,
+        heartbeat_s: None,
+    };
     beacon(item, &translation).map(Value::Object)
 }
 

@@ -10,8 +10,13 @@ use crate::pipeline::decode;
 fn translated(item: Value) -> Result<Value, Violation> {
     let names = BTreeMap::from([("order placed".to_owned(), "order_sent".to_owned())]);
     let limits = Limits::default();
-    let translation =
-        Translation { protocol: Protocol::Posthog, tenant: "shop", names: &names, limits: &limits };
+    let translation = Translation {
+        protocol: Protocol::Posthog,
+        tenant: "shop",
+        names: &names,
+        limits: &limits,
+        heartbeat_s: None,
+    };
     beacon(decode::object(&item.to_string())?, &translation).map(Value::Object)
 }
 

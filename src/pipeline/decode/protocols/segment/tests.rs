@@ -29,7 +29,8 @@ fn owned(
 fn translated(text: &str) -> Result<Value, Violation> {
     let (names, limits) = (BTreeMap::new(), Limits::default());
     let protocol = Protocol::Segment;
-    let translation = Translation { protocol, tenant: "shop", names: &names, limits: &limits };
+    let translation =
+        Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
     let mut budget = ValueBudget::of_request(&limits);
     decode::protocols::beacon(text, &translation, &limits, &mut budget)
         .map(|beacon| Value::Object(beacon.fields))

@@ -24,6 +24,7 @@ fn translated(item: Value) -> Result<Value, Violation> {
         tenant: "shop",
         names: &names,
         limits: &limits,
+        heartbeat_s: None,
     };
     let item = decode::object(&item.to_string())?;
     beacon(item, &translation).map(Value::Object)
@@ -144,6 +145,54 @@ fn each_kind_of_event_has_a_name_and_its_own_props() {
         }
         assert_eq!(translated(sent.clone()), Ok(expected), "{sent}");
     }
+}
+
+#[test]
+fn a_page_ping_is_a_heartbeat_of_engagement_if_the_operator_states_one() {
+    let (names, limits) = (BTreeMap::new(), Limits::default());
+    let with = |heartbeat_s, ping: Value| {
+        let translation = Translation {
+            protocol: Protocol::Snowplow,
+            tenant: "shop",
+            names: &names,
+            limits: &limits,
+            heartbeat_s,
+        };
+        beacon(decode::object(&ping.to_string()).unwrap(), &translation).map(Value::Object)
+    };
+    let id = "26bb0215-7b98-48bb-b44c-ad9bd25f036b";
+    let ping = json!({
+        "e": "pp", "eid": id, "pp_mix": "0", "pp_max": "0", "pp_miy": "0", "pp_may": "900",
+        "ds": "1280x3000", "vp": "1280x600",
+    });
+    let expected = json!({
+        "name": "page_leave", "source_name": "pp", "id": id, "viewport": "1280x600",
+        "props": {"depth": 50, "engaged_ms": 10_000},
+        "metadata": {"snowplow": {
+            "pp_mix": "0", "pp_max": "0", "pp_miy": "0", "pp_may": "900", "ds": "1280x3000",
+        }},
+    });
+    assert_eq!(with(Some(10), ping.clone()), Ok(expected));
+    assert_eq!(with(None, ping).unwrap()["name"], "page_ping");
+    // It does not state the height of its page.
+    let short = json!({"e": "pp", "pp_may": "900", "vp": "1280x600"});
+    assert_eq!(with(Some(10), short).unwrap()["name"], "page_ping");
+    assert_eq!(with(Some(10), json!({"e": "pv"})).unwrap()["name"], "page_view");
+}
+
+#[test]
+fn a_network_id_is_added_to_items_without_one() {
+    let body = r#"{"data":[{"e":"pv","aid":"shop"},{"e":"pv","nuid":"n"}]}"#;
+    let items = with_network_id(cut(body, "").unwrap(), "n-1");
+    assert_eq!(
+        items.texts,
+        [r#"{"nuid":"n-1","e":"pv","aid":"shop"}"#, r#"{"e":"pv","nuid":"n"}"#]
+    );
+    assert_eq!(items.write_key.as_deref(), Some("shop"));
+    let items = with_network_id(cut("", "e=pv&tnuid=t").unwrap(), "n-1");
+    assert_eq!(items.texts, [r#"{"e":"pv","tnuid":"t"}"#]);
+    let items = with_network_id(cut("", "e=pv").unwrap(), "n-1");
+    assert_eq!(items.texts, [r#"{"nuid":"n-1","e":"pv"}"#]);
 }
 
 #[test]
