@@ -13,9 +13,9 @@ use crate::model::outcome::Outcome;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// The longest wait that is asked for, in seconds. An exporter gives up after ten by default, and at
-/// once if it would have to wait longer.
-const MAX_WAIT_S: u64 = 5;
+/// The longest wait that is asked for, in seconds. An exporter has ten by default for all its tries,
+/// and gives up at once if it would have to wait longer.
+const MAX_WAIT_S: u64 = 2;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn each_error_has_its_status_and_its_message() {
         for (error, status, retry_after_s) in [
-            (sample_errors::not_durable(), 503, Some(5)),
-            (sample_errors::over_quota(), 429, Some(5)),
+            (sample_errors::not_durable(), 503, Some(2)),
+            (sample_errors::over_quota(), 429, Some(2)),
             (sample_errors::unreadable(), 400, None),
             (sample_errors::too_large(), 413, None),
             (sample_errors::unsupported(), 415, None),
