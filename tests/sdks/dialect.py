@@ -140,19 +140,20 @@ def show(sdk: Sdk, case: Case, workers: Workers, key: str) -> Shown:
     # Of a batch that is dropped no event is left to go on with.
     apart = case is Case.TOO_LARGE and reaction is Reaction.DROPS
     with Front(workers.taking) as front:
-        with Driver(sdk, front.url, key, apart) as driver:
-            front.detour = _detour(case, driver.run, workers)
+        driver = Driver(sdk, front.url, key, apart)
+        front.detour = _detour(case, driver.run, workers)
 
-            def refused() -> list[Passed]:
-                return [each for each in list(front.passed) if each.detour]
+        def refused() -> list[Passed]:
+            return [each for each in list(front.passed) if each.detour]
 
-            def dropped() -> set[str]:
-                if case is Case.TOO_LARGE:
-                    return {f"{driver.run}.{LARGE_STEP}"}
-                if reaction is Reaction.DROPS and refused():
-                    return markers(refused()[0].captured, driver.run)
-                return set()
+        def dropped() -> set[str]:
+            if case is Case.TOO_LARGE:
+                return {f"{driver.run}.{LARGE_STEP}"}
+            if reaction is Reaction.DROPS and refused():
+                return markers(refused()[0].captured, driver.run)
+            return set()
 
+        with driver:
             driver.wait_for_story()
             if sdk.runtime == "browser":
                 wait_until_taken(front, driver, dropped)

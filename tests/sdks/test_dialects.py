@@ -7,12 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from local_aws import LocalAws
 from sdks.dialect import LARGE_STEP, REACTIONS, Case, Reaction, Shown, Workers, markers, show, status
 from sdks.drivers import SDKS, STORY_SECONDS, Sdk
 from sdks.settings import KEY, SETTINGS
 from sdks.stories import Records, assert_is_each_once, wait_until_arrived
 from support.fake_firehose import Fail, FakeFirehose
-from support.worker import Worker
+from support.worker import PATIENT, Worker
 from support.worker_with_bindings import WorkerWithBindings
 
 # Most of the time a run waits.
@@ -34,15 +35,17 @@ class LimitedWorker(WorkerWithBindings):
 
 
 @pytest.fixture(scope="module")
-def workers(worker: Worker) -> Iterator[Workers]:
+def workers(aws: LocalAws) -> Iterator[Workers]:
     direct = {**SETTINGS, "delivery": "direct"}
     with FakeFirehose() as peer:
         peer.always(Fail(503, "ServiceUnavailableException", "Slow down."))
         with (
+            # An SDK that repeats nothing must not lose more than what is refused on purpose.
+            Worker(aws.environment(), {**SETTINGS, **PATIENT}) as taking,
             Worker(peer.environment(), direct) as down,
             LimitedWorker(peer.environment(), direct) as limited,
         ):
-            yield Workers(worker, down, limited)
+            yield Workers(taking, down, limited)
 
 
 @pytest.fixture(scope="module")
