@@ -23,8 +23,8 @@ pub fn items<'a>(
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
     let are_hits = match request.path {
-        // Hits are lines, and the Measurement Protocol is JSON.
-        "" => !request.body.trim_ascii_start().starts_with(b"{"),
+        // Each hit names its event, and the Measurement Protocol is JSON.
+        "" => request.body.split(|byte| *byte == b'&').any(|pair| pair.starts_with(b"en=")),
         path => path.ends_with("/g/collect"),
     };
     match are_hits {
