@@ -128,8 +128,8 @@ class Shown:
 
 def markers(captured: Captured, run: str) -> set[str]:
     """The markers of the events in a request."""
-    # PostHog asks for flags with the traits of its user.
-    if captured.path.startswith("/flags"):
+    # PostHog asks for flags with the traits of its user, and Plausible's own event has the props of its page.
+    if captured.path.startswith("/flags") or '"n":"engagement"' in captured.text:
         return set()
     return set(re.findall(rf"{run}\.[a-z]+", captured.text))
 
@@ -158,6 +158,7 @@ def show(sdk: Sdk, case: Case, workers: Workers, key: str) -> Shown:
             if sdk.runtime == "browser":
                 wait_until_taken(front, driver, dropped)
             driver.finish()
+        front.wait_until_idle()
     taken = {marker for each in front.passed if each.is_taken for marker in markers(each.captured, driver.run)}
     return Shown(driver, refused(), {each["marker"] for each in driver.events} - taken)
 

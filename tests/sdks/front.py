@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sdks.capture_server import Captured, CaptureServer, Response
+from support.waiting import wait_until
 from support.worker import ANSWER_SECONDS, HOST, Worker
 
 # Of one connection, and those that the front writes itself.
@@ -63,14 +64,24 @@ class Front(CaptureServer):
         self.passed: list[Passed] = []
         self._worker = worker
         self._lock = threading.Lock()
+        self._under_way = 0
 
     def respond(self, captured: Captured) -> Response:
         """The worker's answer."""
         with self._lock:
+            self._under_way += 1
             detour = self.detour(captured)
-        response = _forwarded(captured, detour or Detour(self._worker))
-        self.passed.append(Passed(captured, detour, response))
+        try:
+            response = _forwarded(captured, detour or Detour(self._worker))
+            self.passed.append(Passed(captured, detour, response))
+        finally:
+            with self._lock:
+                self._under_way -= 1
         return response
+
+    def wait_until_idle(self) -> None:
+        """Waits for the answers that an SDK did not wait for."""
+        wait_until(lambda: not self._under_way, ANSWER_SECONDS)
 
 
 def _forwarded(captured: Captured, detour: Detour) -> Response:
