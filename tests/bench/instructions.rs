@@ -242,7 +242,7 @@ struct Shard<'a> {
 }
 
 impl<'a> Shard<'a> {
-    /// Nearly a quarter of the ids that a shard remembers: seven chunks and a half.
+    /// Two minutes of ids at 500 a second, all of them in memory.
     const SEEN: u64 = 61_440;
 
     fn new(recipe: &'a Recipe) -> Self {

@@ -530,7 +530,7 @@ fn half_an_hour() -> DedupCost {
         (spread << 64) | u128::from(number.wrapping_mul(0xd6e8_feb8_6659_fd93))
     };
     for number in 0..DedupConfig::MAX_UNTIMED as u64 {
-        window.insert(key(id(u64::MAX - number), 0), START);
+        window.insert(key(id((1 << 40) + number), 0), START);
         if number % 65_536 == 65_535 {
             window.checkpoint(&storage, START).unwrap();
         }

@@ -12,7 +12,7 @@ from bench.cost.processor import Say, burst
 from bench.cost.workers import Cores, Load, Script, resident_bytes, started
 
 MiB = 1024 * 1024
-# More than the 262,144 ids that a shard remembers: from there on their number is the same.
+# A shard has then written runs of ids to its disk; its memory has the ids of the last minutes.
 WARM_UP_EVENTS = 300_000
 # What V8's heap was seen to vary by is less.
 GROWTH = 1.1
