@@ -18,7 +18,6 @@ from pathlib import Path
 
 import duckdb
 import answers
-import compatible_views
 import report
 import time_args
 from chart import Chart
@@ -26,12 +25,10 @@ from objects import SOURCE_VARIABLE, LakeError, default_sources
 from private_files import private_files, write_private
 from saved_queries import DIMENSIONS, Query, names, steps
 from shown_text import shown_output
-from tables import CACHE, TENANT, Question, connect, forget
+from tables import CACHE, TENANT, Question, connect, counted_views, forget
 
 REPORT = "report"
 MOST_TENANTS = 5
-# Tables with bots in them, or that are not counted.
-WITH_BOTS = {"events", "failed", "delivered", *compatible_views.VIEWS}
 LIMIT_GIB = 20.0
 
 
@@ -164,7 +161,8 @@ def _footer(question: Question, query: Query, now: datetime) -> str:
     begin, end = (each and f"{each:%Y-%m-%d %H:%M}" for each in (question.since, question.until))
     times = f"{begin or 'the beginning'} to {end or f'{now:%Y-%m-%d %H:%M}'} UTC"
     tenants = f"tenant {', '.join(sorted(question.tenants))}" if question.tenants else "all tenants"
-    bots = "bots included" if question.with_bots or not query.tables() - WITH_BOTS else "bots left out"
+    leaves_out = not question.with_bots and query.tables() & counted_views()
+    bots = "bots left out" if leaves_out else "bots included"
     return f"{times} · {tenants} · {bots}"
 
 
@@ -191,7 +189,7 @@ def _remarks(
         names = ", ".join(sorted(tenants)[:MOST_TENANTS])
         more = ", …" if len(tenants) > MOST_TENANTS else ""
         yield f"{len(tenants)} tenants are counted together ({names}{more}); --tenant NAME asks about one"
-    if bots and not question.with_bots and read - WITH_BOTS:
+    if bots and not question.with_bots and read & counted_views():
         yield f"{bots:,} event{'s' * (bots != 1)} of bots {'are' if bots != 1 else 'is'} left out; --bots includes them"
 
 

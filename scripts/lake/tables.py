@@ -107,6 +107,11 @@ def _may_read(sql: str, view: str) -> bool:
     return bool(re.search(rf"\b(?:{re.escape(view)}|show|duckdb_\w+|information_schema)\b", sql, re.IGNORECASE))
 
 
+def counted_views() -> set[str]:
+    """The views that leave bots out."""
+    return {"counted", "identities", *typed_views.statements(VIEWS)}
+
+
 def forget(question: Question) -> None:
     """Takes what the cache has of the sources out of it: it can't be read."""
     if question.cache:

@@ -156,3 +156,12 @@ def test_a_chart_names_its_range_tenants_and_bots(ask: Asking, tmp_path: Path, w
     # The drawing has the first bars, the table all rows.
     assert sum(tag == "td" for tag, _ in page.elements) == 2 * (MOST_BARS + 5)
     assert len(file.read_bytes()) < 200_000
+
+
+def test_a_chart_of_all_events_says_that_bots_are_in_it(ask: Asking, tmp_path: Path) -> None:
+    lake = deliver(tmp_path / "lake", event(1), event(2, bot=True))
+    file = tmp_path / "chart.html"
+    sql = "WITH own AS (SELECT name, weight FROM events) SELECT name, sum(weight) AS n FROM own GROUP BY ALL"
+    ended = ask(lake, "--sql", sql, "--chart", "bar name n", "--plot", str(file))
+    assert ended.complaints == ""
+    assert any(each.endswith("all tenants · bots included") for each in Page(file.read_text(encoding="utf-8")).words)
