@@ -289,8 +289,11 @@ impl Config {
             return Vec::new();
         }
         let sends = |tenant: &&Tenant| tenant.routes.sets().any(|set| set.contains(stream));
-        let owners = self.tenants.all().filter(sends).map(|tenant| tenant.name.clone());
-        owners.collect::<BTreeSet<String>>().into_iter().collect()
+        let mut owners = BTreeSet::new();
+        for tenant in self.tenants.all().filter(sends) {
+            owners.insert(tenant.name.clone());
+        }
+        owners.into_iter().collect()
     }
 
     /// Returns the settings that name `stream`, such as `HEADWATER.keys.pk_shop.routes[0].to`.

@@ -4,8 +4,6 @@
 //! upload after a 413, and stop at an unknown key only if the error begins as Amplitude's does. They
 //! repeat a 400, too, unless it names a missing field.
 
-use serde_json::json;
-
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
@@ -26,25 +24,24 @@ pub fn answer(
     let error = match outcomes {
         Ok(outcomes) => {
             // The Java SDK needs the last two, and reads neither.
-            let body = json!({
-                "code": 200, "events_ingested": outcomes.len(),
-                "payload_size_bytes": 0, "server_upload_time": 0,
-            });
-            return DialectAnswer::json(200, body.to_string());
+            let body = vec![
+                ("code", 200.into()),
+                ("events_ingested", outcomes.len().into()),
+                ("payload_size_bytes", 0.into()),
+                ("server_upload_time", 0.into()),
+            ];
+            return DialectAnswer::object(200, body);
         }
         Err(error) => error,
     };
     let status = status(error);
-    let body = match status {
-        400 if matches!(error, IngestError::UnknownKey(_)) => {
-            json!({"code": status, "error": format!("Invalid API key: {error}")})
-        }
-        400 | 403 => {
-            json!({"code": status, "error": error.to_string(), "missing_field": "events"})
-        }
-        _ => json!({"code": status, "error": error.to_string()}),
-    };
-    DialectAnswer::json(status, body.to_string()).retry_after(error)
+    let is_unknown_key = matches!(error, IngestError::UnknownKey(_));
+    let before = if status == 400 && is_unknown_key { "Invalid API key: " } else { "" };
+    let mut body = vec![("code", status.into()), ("error", format!("{before}{error}").into())];
+    if matches!(status, 400 | 403) && !is_unknown_key {
+        body.push(("missing_field", "events".into()));
+    }
+    DialectAnswer::object(status, body).retry_after(error)
 }
 
 fn status(error: &IngestError) -> u16 {

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 use crate::ingest::error::{HttpError, IngestError};
 use crate::pipeline::decode::pixel::GIF;
+use crate::pipeline::decode::protocols::parts;
+use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 /// The longest wait that an SDK is asked for, in seconds. Some ignore longer waits.
 const MAX_WAIT_S: u64 = 60;
@@ -25,8 +29,7 @@ pub struct DialectRequest<'a> {
 impl<'a> DialectRequest<'a> {
     /// Returns the first parameter `name` of the query.
     pub fn parameter(self, name: &str) -> Option<Cow<'a, str>> {
-        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
-        parameters.find(|(parameter, _)| parameter == name).map(|(_, value)| value)
+        parts::parameter(self.query, name)
     }
 }
 
@@ -51,6 +54,15 @@ pub struct DialectAnswer {
     pub headers: Vec<(&'static str, String)>,
 }
 
+/// Makes a JSON object. The macro `json` would be compiled for each of its members.
+pub fn object(members: Vec<(&str, Value)>) -> Value {
+    let mut object = Map::new();
+    for (name, value) in members {
+        object.put(name, value);
+    }
+    Value::Object(object)
+}
+
 impl DialectAnswer {
     /// Makes an answer without a body.
     pub fn empty(status: u16) -> Self {
@@ -65,6 +77,11 @@ impl DialectAnswer {
     pub fn json(status: u16, text: impl Into<String>) -> Self {
         let body = Cow::Owned(text.into().into_bytes());
         Self { status, content_type: "application/json", body, ..Self::default() }
+    }
+
+    /// Makes an answer of a JSON object's members.
+    pub fn object(status: u16, members: Vec<(&str, Value)>) -> Self {
+        Self::json(status, object(members).to_string())
     }
 
     /// Makes an answer to a pixel.

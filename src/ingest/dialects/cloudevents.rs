@@ -3,8 +3,6 @@
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md>
 
-use serde_json::json;
-
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
@@ -26,8 +24,8 @@ pub fn answer(
     };
     // The specification names `Retry-After` only beside 429.
     let status = if error.retry_after_s().is_some() { 429 } else { error.status() };
-    let body = json!({"code": error.code(), "message": error.to_string()});
-    DialectAnswer::json(status, body.to_string()).retry_after(error)
+    let body = vec![("code", error.code().into()), ("message", error.to_string().into())];
+    DialectAnswer::object(status, body).retry_after(error)
 }
 
 #[cfg(test)]

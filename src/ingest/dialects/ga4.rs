@@ -1,9 +1,9 @@
 //! The answers to the Measurement Protocol and to gtag: 204. The address for tests lists what is wrong
 //! with each event.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -27,12 +27,13 @@ pub fn answer(
 ) -> DialectAnswer {
     match outcomes {
         Ok(outcomes) if request.path == DEBUG => {
-            DialectAnswer::json(200, validation_messages(outcomes).to_string())
+            let messages = validation_messages(outcomes);
+            DialectAnswer::object(200, vec![("validationMessages", messages)])
         }
         Ok(_) => DialectAnswer::empty(204),
         Err(error) => {
-            let body = json!({"code": error.code(), "message": error.to_string()});
-            DialectAnswer::json(error.status(), body.to_string()).retry_after(error)
+            let body = vec![("code", error.code().into()), ("message", error.to_string().into())];
+            DialectAnswer::object(error.status(), body).retry_after(error)
         }
     }
 }
@@ -42,18 +43,20 @@ pub fn answer(
 /// Source: <https://developers.google.com/analytics/devguides/collection/protocol/ga4/validating-events>
 fn validation_messages(outcomes: &[(EventId, Outcome)]) -> Value {
     let messages = outcomes.iter().enumerate().filter_map(|(index, (_, outcome))| match outcome {
-        Outcome::Failed(violation) => Some(json!({
-            "fieldPath": format!("events/{index}"),
-            "description": violation.message,
-            "validationCode": "VALUE_INVALID",
-        })),
+        Outcome::Failed(violation) => Some(object(vec![
+            ("fieldPath", format!("events/{index}").into()),
+            ("description", violation.message.as_str().into()),
+            ("validationCode", "VALUE_INVALID".into()),
+        ])),
         Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) => None,
     });
-    json!({"validationMessages": messages.collect::<Vec<Value>>()})
+    messages.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::sample_errors;
     use super::*;
     use crate::model::outcome::Catalogued;

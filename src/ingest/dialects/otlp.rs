@@ -4,9 +4,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
-
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -37,7 +35,7 @@ pub fn answer(
     let answer = match is_protobuf {
         // A google.rpc.Status, whose field 2 is the message.
         true => protobuf(error.status(), length_delimited(2, message.as_bytes())),
-        false => DialectAnswer::json(error.status(), json!({"message": message}).to_string()),
+        false => DialectAnswer::object(error.status(), vec![("message", message.into())]),
     };
     let answer = answer.retry_after(error);
     let retry_after_s = answer.retry_after_s.map(|seconds| seconds.min(MAX_WAIT_S));
@@ -59,10 +57,11 @@ fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
     let count = failed.count();
     let message = format!("{count} log records are kept as failed events; first: {first}");
     if !is_protobuf {
-        let success = json!({
-            "partialSuccess": {"rejectedLogRecords": count.to_string(), "errorMessage": message},
-        });
-        return DialectAnswer::json(200, success.to_string());
+        let success = object(vec![
+            ("rejectedLogRecords", count.to_string().into()),
+            ("errorMessage", message.into()),
+        ]);
+        return DialectAnswer::object(200, vec![("partialSuccess", success)]);
     }
     // The count is field 1, the message 2; the whole is field 1 of the answer.
     let mut success = vec![1 << 3];
@@ -101,6 +100,8 @@ fn varint(number: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use serde_json::Value;
 
     use super::super::sample_errors;

@@ -1,9 +1,7 @@
 //! Plausible's answers: 202 `ok`. Its script never repeats a request, so an error reaches only a
 //! console.
 
-use serde_json::json;
-
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -34,12 +32,14 @@ pub fn answer(
         413 | 415 => 400,
         status => status,
     };
-    let body = json!({"errors": {"request": [error.to_string()]}});
-    DialectAnswer::json(status, body.to_string()).retry_after(error)
+    let errors = object(vec![("request", vec![error.to_string()].into())]);
+    DialectAnswer::object(status, vec![("errors", errors)]).retry_after(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::sample_errors;
     use super::*;
     use crate::model::outcome::{Catalogued, DropReason};

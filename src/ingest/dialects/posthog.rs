@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::{FailureCode, Outcome};
@@ -113,12 +113,15 @@ fn results(outcomes: &[(EventId, Outcome)]) -> String {
     struct Results {
         results: BTreeMap<String, EventResult>,
     }
-    let results = outcomes.iter().map(|(id, outcome)| (id.to_string(), EventResult::of(outcome)));
-    serde_json::to_string(&Results { results: results.collect() }).unwrap_or_default()
+    let mut results = BTreeMap::new();
+    for (id, outcome) in outcomes {
+        results.insert(id.to_string(), EventResult::of(outcome));
+    }
+    serde_json::to_string(&Results { results }).unwrap_or_default()
 }
 
 fn error_v1(code: &str, message: &str) -> String {
-    serde_json::json!({"error": code, "error_description": message}).to_string()
+    object(vec![("error", code.into()), ("error_description", message.into())]).to_string()
 }
 
 #[cfg(test)]

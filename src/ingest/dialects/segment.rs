@@ -4,13 +4,12 @@
 //! repeat of a 503 as one of ten, but none of a 429 with `Retry-After`. RudderStack's Python SDK
 //! takes every answer but 200 for an error.
 
-use serde_json::json;
-
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::model::replay::ReplayError;
+use crate::pipeline::decode::protocols::cut::quoted;
 use crate::pipeline::decode::protocols::segment::endpoint::{SegmentEndpoint, jitsu};
 
 /// Returns what a request asks for; none if the address is none of the protocol.
@@ -32,33 +31,24 @@ pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     Some(DialectEndpoint::Answer(answer))
 }
 
+/// The settings of a source without destinations, for RudderStack's SDKs.
+const SOURCE_CONFIG: &str = r#"{"source":{"config":{"statsCollection":{"errors":{"enabled":false},"metrics":{"enabled":false}}},"connections":[],"dataplanes":{},"destinations":[],"enabled":true,"id":"headwater","name":"headwater","workspaceId":"headwater","writeKey":WRITE_KEY},"updatedAt":"2026-01-01T00:00:00.000Z"}"#;
+
 /// Returns the settings of a source without destinations, for Segment's SDKs.
 fn settings(write_key: &str, request: DialectRequest<'_>) -> DialectAnswer {
+    const REST: &str = r#""metrics":{"sampleRate":0},"plan":{"track":{"__default":{"enabled":true}}},"remotePlugins":[]"#;
     let (protocol, host) = request.host.split_once("://").unwrap_or(("https", request.host));
-    let settings = json!({
-        "integrations": {"Segment.io": {
-            "apiKey": write_key, "apiHost": format!("{host}/v1"), "protocol": protocol,
-        }},
-        "plan": {"track": {"__default": {"enabled": true}}},
-        "remotePlugins": [],
-        "metrics": {"sampleRate": 0},
-    });
-    DialectAnswer::json(200, settings.to_string())
+    let segment = object(vec![
+        ("apiKey", write_key.into()),
+        ("apiHost", format!("{host}/v1").into()),
+        ("protocol", protocol.into()),
+    ]);
+    let text = format!(r#"{{"integrations":{{"Segment.io":{segment}}},{REST}}}"#);
+    DialectAnswer::json(200, text)
 }
 
-/// Returns the settings of a source without destinations, for RudderStack's SDKs.
 fn source_config(write_key: &str) -> DialectAnswer {
-    let source = json!({
-        "source": {
-            "id": "headwater", "name": "headwater", "writeKey": write_key, "enabled": true,
-            "workspaceId": "headwater", "destinations": [], "connections": [], "dataplanes": {},
-            "config": {"statsCollection": {
-                "errors": {"enabled": false}, "metrics": {"enabled": false},
-            }},
-        },
-        "updatedAt": "2026-01-01T00:00:00.000Z",
-    });
-    DialectAnswer::json(200, source.to_string())
+    DialectAnswer::json(200, SOURCE_CONFIG.replace("WRITE_KEY", &quoted(write_key)))
 }
 
 /// Returns the answer to a request with events.
@@ -71,9 +61,12 @@ pub fn answer(
         Err(error) => {
             let is_jitsu = request.is_post && jitsu(request.path).is_some();
             let done = if is_jitsu { "ok" } else { "success" };
-            let body = json!({done: false, "code": error.code(), "message": error.to_string()})
-                .to_string();
-            DialectAnswer::json(status(error), body).retry_after(error)
+            let body = vec![
+                (done, false.into()),
+                ("code", error.code().into()),
+                ("message", error.to_string().into()),
+            ];
+            DialectAnswer::object(status(error), body).retry_after(error)
         }
     }
 }
@@ -102,6 +95,8 @@ fn status(error: &IngestError) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use serde_json::Value;
 
     use super::*;

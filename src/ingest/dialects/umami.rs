@@ -1,8 +1,6 @@
 //! Umami's answers. Its script parses each as JSON, and repeats no request.
 
-use serde_json::json;
-
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -33,14 +31,18 @@ pub fn answer(
         413 | 415 => 400,
         status => status,
     };
-    let body = json!({
-        "error": {"message": error.to_string(), "code": error.code(), "status": status},
-    });
-    DialectAnswer::json(status, body.to_string()).retry_after(error)
+    let error_object = object(vec![
+        ("message", error.to_string().into()),
+        ("code", error.code().into()),
+        ("status", status.into()),
+    ]);
+    DialectAnswer::object(status, vec![("error", error_object)]).retry_after(error)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use serde_json::Value;
 
     use super::super::sample_errors;

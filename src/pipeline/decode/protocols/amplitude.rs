@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
+use super::translation::{ObjectFields, Translation, move_field, move_fields};
 use super::{cut, parts};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -85,12 +85,9 @@ pub fn beacon(
     }
     event.take_field("insert_id");
     remove_placeholders(&mut event);
-    for (member, field) in FIELDS {
-        move_field(&mut event, member, &mut beacon, field);
-    }
-    if let Some(props) = props(&kind, &mut event, &mut beacon) {
-        beacon.put("props", props);
-    }
+    move_fields(&mut event, &mut beacon, &FIELDS);
+    let props = props(&kind, &mut event, &mut beacon);
+    beacon.put_some("props", props);
     beacon.put_object("metadata", metadata(event));
     Ok(beacon)
 }
@@ -120,9 +117,9 @@ fn props(
     apply_page(kind, &mut props, beacon);
     for (member, property, prop) in REVENUE {
         if !props.contains_key(prop)
-            && let Some(value) = props.remove(property).or_else(|| event.remove(member))
+            && let Some(value) = props.take_field(property).or_else(|| event.take_field(member))
         {
-            props.insert(prop.to_owned(), value);
+            props.put(prop, value);
         }
     }
     let set_by = match kind {
@@ -133,9 +130,7 @@ fn props(
     if let Some(Value::Object(operations)) = set_by
         && let Some(Value::Object(set)) = operations.get_mut("$set")
     {
-        for (name, value) in std::mem::take(set) {
-            props.entry(name).or_insert(value);
-        }
+        props.put_all_absent(std::mem::take(set));
         operations.take_field("$set");
     }
     (!props.is_empty()).then_some(Value::Object(props))
@@ -162,11 +157,11 @@ fn metadata(mut event: Map<String, Value>) -> Map<String, Value> {
     let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
     let mut metadata = Map::new();
     for member in TO_METADATA {
-        if let Some(value) = event.remove(member).filter(|it| !it.is_null() && !is_empty(it)) {
-            metadata.insert(member.to_owned(), value);
+        if let Some(value) = event.take_field(member).filter(|it| !it.is_null() && !is_empty(it)) {
+            metadata.put(member, value);
         }
     }
-    event.retain(|_, value| !value.is_null() && !is_empty(value));
+    event.keep_fields(&|_, value| !value.is_null() && !is_empty(value));
     metadata.put_object("amplitude", event);
     metadata
 }

@@ -7,34 +7,36 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::decode::native::{self, not_json};
+use crate::pipeline::decode::native;
+use crate::pipeline::decode::protocols::parts;
 
 /// The name and the JSON text of each member of an object.
 pub struct Members<'a>(Vec<(String, &'a str)>);
 
 impl<'a> Members<'a> {
     /// Reads an object, which is the value of `field`.
+    #[inline(never)]
     pub fn read(text: &'a str, field: &str) -> Result<Self, ProtocolError> {
         if !text.starts_with('{') {
             return Err(wrong_type(field, "an object"));
         }
-        let fields: JsonFields<'_> = serde_json::from_str(text).map_err(not_json)?;
-        let fields = fields.reject_duplicates();
+        let fields = parts::fields(text)?.reject_duplicates();
         let fields = fields.map_err(|error| ProtocolError::Undecodable(error.into()))?;
         Ok(Self(fields.into_iter().map(|(name, raw)| (name, raw.get())).collect()))
     }
 
     /// Returns the JSON text of a member, unless it is null.
+    #[inline(never)]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(member, _)| member == name);
         found.map(|(_, text)| *text).filter(|text| *text != "null")
     }
 
     /// Returns a member that is a text.
+    #[inline(never)]
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).and_then(|text| serde_json::from_str(text).ok())
     }
@@ -53,11 +55,13 @@ impl<'a> Members<'a> {
 }
 
 /// Returns `text` as JSON.
+#[inline(never)]
 pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// Cuts an array, which is the value of `field`, into at most `limits.max_beacons` texts.
+#[inline(never)]
 pub fn array<'a>(
     text: &'a str,
     field: &str,
@@ -73,6 +77,16 @@ pub fn array<'a>(
         }
         _ => Ok(items.texts),
     }
+}
+
+/// Like [`array`], each text as an item of a request.
+#[inline(never)]
+pub fn items<'a>(
+    text: &'a str,
+    field: &str,
+    limits: &Limits,
+) -> Result<Vec<Cow<'a, str>>, ProtocolError> {
+    array(text, field, limits).map(|texts| texts.into_iter().map(Cow::Borrowed).collect())
 }
 
 /// The texts of items, which together have a limit.

@@ -7,7 +7,7 @@
 
 pub mod amplitude;
 pub mod cloudevents;
-mod cut;
+pub mod cut;
 pub mod ga4;
 pub mod otlp;
 pub mod parts;

@@ -1,4 +1,6 @@
 //! The parts of a request and of an item that several protocols read alike.
+//!
+//! They are compiled once: many callers are no reason to be fast for code that runs once an item.
 
 use std::borrow::Cow;
 
@@ -9,7 +11,15 @@ use crate::base::json::{JsonFields, number_of, type_name};
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
 
+/// Returns the first parameter `name` of a query or a form.
+#[inline(never)]
+pub fn parameter<'a>(text: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut parameters = form_urlencoded::parse(text.as_bytes());
+    parameters.find(|(parameter, _)| parameter == name).map(|(_, value)| value)
+}
+
 /// Returns the text of a body, or of a part of one, without what is around it.
+#[inline(never)]
 pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
         ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
@@ -19,18 +29,24 @@ pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
 
 /// Reads the fields of a body, or of a part of one, and leaves their values as they are written.
 pub fn fields(text: &str) -> Result<JsonFields<'_>, ProtocolError> {
-    serde_json::from_str(text).map_err(native::not_json)
+    json_fields(text).map_err(native::not_json)
+}
+
+#[inline(never)]
+fn json_fields(text: &str) -> serde_json::Result<JsonFields<'_>> {
+    serde_json::from_str(text)
 }
 
 /// Like [`fields`], of a body that is `content`, such as an upload.
 pub fn fields_of<'a>(text: &'a str, content: &str) -> Result<JsonFields<'a>, ProtocolError> {
-    serde_json::from_str(text).map_err(|error| match text {
+    json_fields(text).map_err(|error| match text {
         "" => native::undecodable("body is empty"),
         _ => native::undecodable(&format!("body is not JSON of {content}: {error}")),
     })
 }
 
 /// Returns the field `name`, if it is a text and not empty.
+#[inline(never)]
 pub fn string(fields: &JsonFields<'_>, name: &str) -> Option<String> {
     let text: String = serde_json::from_str(fields.get(name)?.get()).ok()?;
     Some(text).filter(|text| !text.is_empty())
@@ -38,6 +54,7 @@ pub fn string(fields: &JsonFields<'_>, name: &str) -> Option<String> {
 
 /// Puts the JSON `members` before those of the JSON object `text`. A text that is no object stays as
 /// it is.
+#[inline(never)]
 pub fn with_members<'a>(text: &'a str, members: &str) -> Cow<'a, str> {
     match text.strip_prefix('{').map(str::trim_start) {
         Some(rest) if !members.is_empty() => {
@@ -49,18 +66,30 @@ pub fn with_members<'a>(text: &'a str, members: &str) -> Cow<'a, str> {
 }
 
 /// Takes a field of an item that must be a text, and not empty.
+#[inline(never)]
 pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Violation> {
-    let (code, problem) = match item.take_field(field) {
-        Some(Value::String(text)) if !text.is_empty() => return Ok(text),
-        None | Some(Value::Null | Value::String(_)) => {
-            (Code::MissingField, "is missing".to_owned())
-        }
-        Some(other) => (Code::WrongType, format!("must be a string, not {}", type_name(&other))),
-    };
-    Err(Violation::of_field(code, field, format!("{field} {problem}")))
+    match item.take_field(field) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text),
+        None | Some(Value::Null | Value::String(_)) => Err(missing(field)),
+        Some(other) => Err(wrong_type(field, "a string", &other)),
+    }
+}
+
+/// Makes the violation of a field that is absent.
+#[inline(never)]
+pub fn missing(field: &str) -> Violation {
+    Violation::of_field(Code::MissingField, field, format!("{field} is missing"))
+}
+
+/// Makes the violation of a field that must be `wanted`, such as a string, and is `found`.
+#[inline(never)]
+pub fn wrong_type(field: &str, wanted: &str, found: &Value) -> Violation {
+    let message = format!("{field} must be {wanted}, not {}", type_name(found));
+    Violation::of_field(Code::WrongType, field, message)
 }
 
 /// Removes the fields `parts`, such as the path of a page, if the URL of the beacon contains them.
+#[inline(never)]
 pub fn remove_parts_of_url(
     page: &mut Map<String, Value>,
     parts: &[&str],
@@ -70,12 +99,13 @@ pub fn remove_parts_of_url(
     for part in parts {
         let is_in_url = |value: &Value| value.as_str().is_some_and(|part| url.contains(part));
         if page.get(*part).is_some_and(is_in_url) {
-            page.remove(*part);
+            page.take_field(part);
         }
     }
 }
 
 /// Sets a beacon's `id` from an id of the SDK. One that is no text is left for validation.
+#[inline(never)]
 pub fn set_id(
     sent: Option<Value>,
     scope: &str,
@@ -93,6 +123,7 @@ pub fn set_id(
 
 /// Decodes base64 of either alphabet, with or without padding. A blank is a `+` that a form
 /// decoded.
+#[inline(never)]
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim().trim_end_matches('=');
     let standard = text.bytes().map(|digit| match digit {
@@ -104,6 +135,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Returns `number` as a number if it is the text of one. Any other value stays as it is.
+#[inline(never)]
 pub fn numeric(number: Value) -> Value {
     let read = number.as_str().and_then(number_of);
     read.map_or(number, Value::Number)

@@ -11,10 +11,9 @@ use serde_json::{Map, Value};
 use super::cut::{Members, quoted};
 use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
-use crate::base::json::type_name;
+use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 
 /// The headers by which a server passes the visitor's address and agent on. An item has those that
@@ -82,40 +81,36 @@ pub fn beacon(
         _ => None,
     };
     translation.set_name(&mut beacon, &sent, built_in);
-    for (from, to) in [
-        ("u", "url"),
-        ("url", "url"),
-        ("r", "referrer"),
-        ("referrer", "referrer"),
-        (FORWARDED_FOR, "ip"),
-        (USER_AGENT, "user_agent"),
-    ] {
-        move_field(&mut item, from, &mut beacon, to);
-    }
-    if let Some(props) = props(&mut item, is_engagement, translation)? {
-        beacon.put("props", props);
-    }
-    if let Some(metadata) = metadata(item) {
-        beacon.put("metadata", metadata);
-    }
+    move_fields(
+        &mut item,
+        &mut beacon,
+        &[
+            ("u", "url"),
+            ("url", "url"),
+            ("r", "referrer"),
+            ("referrer", "referrer"),
+            (FORWARDED_FOR, "ip"),
+            (USER_AGENT, "user_agent"),
+        ],
+    );
+    let props = props(&mut item, is_engagement, translation)?;
+    beacon.put_some("props", props);
+    beacon.put_object("metadata", metadata(item));
     Ok(beacon)
 }
 
 /// Takes the first of `names` that is neither absent, null nor empty.
 fn take(item: &mut Map<String, Value>, names: &[&str]) -> Option<Value> {
-    let values: Vec<Value> = names.iter().filter_map(|name| item.remove(*name)).collect();
-    values.into_iter().find(|value| !value.is_null() && value != "")
+    let values: Vec<Value> = names.iter().filter_map(|name| item.take_field(name)).collect();
+    values.into_iter().find(is_stated)
 }
 
 fn name(item: &mut Map<String, Value>) -> Result<String, Violation> {
     match take(item, &["n", "name"]) {
         Some(Value::String(name)) => Ok(name),
         Some(Value::Number(name)) => Ok(name.as_str().to_owned()),
-        Some(other) => {
-            let message = format!("n must be a string, not {}", type_name(&other));
-            Err(Violation::of_field(Code::WrongType, "n", message))
-        }
-        None => Err(Violation::of_field(Code::MissingField, "n", "n is missing")),
+        Some(other) => Err(parts::wrong_type("n", "a string", &other)),
+        None => Err(parts::missing("n")),
     }
 }
 
@@ -151,15 +146,16 @@ fn props(
 }
 
 /// Collects the other fields.
-fn metadata(item: Map<String, Value>) -> Option<Value> {
+fn metadata(item: Map<String, Value>) -> Map<String, Value> {
     let mut fields = Map::new();
     for (name, value) in item.into_iter().filter(|(_, value)| !value.is_null()) {
         let known = METADATA.iter().find(|(short, _)| *short == name);
         let name = known.map_or(name, |(_, long)| (*long).to_owned());
-        fields.entry(name).or_insert(value);
+        fields.put_absent(&name, value);
     }
-    let is_empty = fields.is_empty();
-    (!is_empty).then(|| Value::Object(Map::from_iter([("plausible".to_owned(), fields.into())])))
+    let mut metadata = Map::new();
+    metadata.put_object("plausible", fields);
+    metadata
 }
 
 #[cfg(test)]
@@ -170,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::model::protocol::Protocol;
+    use crate::model::violation::Code;
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };

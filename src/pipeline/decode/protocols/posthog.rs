@@ -30,11 +30,7 @@ pub fn items<'a>(
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
     match payload::json(request, limits)? {
         Cow::Borrowed(text) => cut(text, request, limits),
-        Cow::Owned(text) => {
-            let items = cut(&text, request, limits)?;
-            let texts = items.texts.into_iter().map(|text| Cow::Owned(text.into_owned()));
-            Ok(ProtocolItems { texts: texts.collect(), ..items })
-        }
+        Cow::Owned(text) => cut(&text, request, limits).map(ProtocolItems::into_owned),
     }
 }
 

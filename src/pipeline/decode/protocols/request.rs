@@ -31,8 +31,7 @@ impl<'a> ProtocolRequest<'a> {
 
     /// Returns the first parameter `name` of the query.
     pub fn parameter(&self, name: &str) -> Option<Cow<'a, str>> {
-        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
-        parameters.find(|(parameter, _)| parameter == name).map(|(_, value)| value)
+        parts::parameter(self.query, name)
     }
 
     /// Returns the body's text.
@@ -50,4 +49,12 @@ pub struct ProtocolItems<'a> {
     pub sent_at: Option<Value>,
     /// The write key, if the body names it.
     pub write_key: Option<String>,
+}
+
+impl ProtocolItems<'_> {
+    /// Copies the texts, so that they do without the body.
+    pub fn into_owned<'o>(self) -> ProtocolItems<'o> {
+        let texts = self.texts.into_iter().map(|text| Cow::Owned(text.into_owned()));
+        ProtocolItems { texts: texts.collect(), sent_at: self.sent_at, write_key: self.write_key }
+    }
 }

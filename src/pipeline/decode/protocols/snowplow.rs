@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
+use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
 use super::{cut, parts};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -117,7 +117,7 @@ pub fn items<'a>(
                 let message = "data must be an array of events";
                 return Err(native::undecodable_field(Code::WrongType, "data", message));
             };
-            cut::array(data, "data", limits)?.into_iter().map(Cow::Borrowed).collect()
+            cut::items(data, "data", limits)?
         }
     };
     // A tracker sends its events at one time, and those of one app.
@@ -178,11 +178,11 @@ pub fn beacon(
             props(&mut item, params)
         }
     };
-    props.retain(|_, value| !value.is_null());
+    props.keep_fields(&|_, value| !value.is_null());
     set_fields(&mut item, &mut beacon, translation);
     set_metadata(&mut item, &mut metadata);
     Contexts::take(&mut item, translation)?.lift(&mut beacon, &mut metadata);
-    item.retain(|_, value| !value.is_null() && value != "");
+    item.keep_fields(&|_, value| is_stated(value));
     metadata.put_object("snowplow", item);
     beacon.put_object("props", props);
     beacon.put_object("metadata", metadata);
@@ -236,9 +236,7 @@ fn set_fields(
     translation: &Translation<'_>,
 ) {
     parts::set_id(item.take_field("eid"), "", beacon, translation);
-    for (param, field) in FIELDS {
-        move_field(item, param, beacon, field);
-    }
+    move_fields(item, beacon, &FIELDS);
     if !beacon.contains_key("time") {
         move_field(item, "dtm", beacon, "time");
     }

@@ -101,21 +101,62 @@ pub fn event_name(sent: &str) -> String {
     }
 }
 
-/// Ways to change an object that are compiled once. In each of a hundred callers they would be
-/// 20 kB of Wasm.
+/// Ways to change an object that are compiled once. In each of some hundred callers they would be
+/// 30 kB of Wasm.
 pub trait ObjectFields {
     fn put(&mut self, field: &str, value: Value);
+
+    /// Sets a field, if there is a value for it.
+    fn put_some(&mut self, field: &str, value: Option<Value>);
+
+    /// Sets a field that the object does not have.
+    fn put_absent(&mut self, field: &str, value: Value);
+
+    /// Sets all fields of `others`.
+    fn put_all(&mut self, others: Self);
+
+    /// Sets the fields of `others` that the object does not have.
+    fn put_all_absent(&mut self, others: Self);
 
     /// Sets a field to `object`, unless that is empty.
     fn put_object(&mut self, field: &str, object: Map<String, Value>);
 
     fn take_field(&mut self, field: &str) -> Option<Value>;
+
+    /// Removes the fields that `is_kept` refuses, by their name and value.
+    fn keep_fields(&mut self, is_kept: &dyn Fn(&str, &Value) -> bool);
 }
 
 impl ObjectFields for Map<String, Value> {
     #[inline(never)]
     fn put(&mut self, field: &str, value: Value) {
         self.insert(field.to_owned(), value);
+    }
+
+    #[inline(never)]
+    fn put_some(&mut self, field: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.put(field, value);
+        }
+    }
+
+    #[inline(never)]
+    fn put_absent(&mut self, field: &str, value: Value) {
+        self.entry(field).or_insert(value);
+    }
+
+    #[inline(never)]
+    fn put_all(&mut self, others: Self) {
+        for (field, value) in others {
+            self.put(&field, value);
+        }
+    }
+
+    #[inline(never)]
+    fn put_all_absent(&mut self, others: Self) {
+        for (field, value) in others {
+            self.put_absent(&field, value);
+        }
     }
 
     #[inline(never)]
@@ -129,6 +170,27 @@ impl ObjectFields for Map<String, Value> {
     fn take_field(&mut self, field: &str) -> Option<Value> {
         self.remove(field)
     }
+
+    #[inline(never)]
+    fn keep_fields(&mut self, is_kept: &dyn Fn(&str, &Value) -> bool) {
+        self.retain(|field, value| is_kept(field, value));
+    }
+}
+
+/// Returns the object of `fields`. Of equal names the last counts. As `collect` it would be compiled
+/// for each iterator, and each time with a sort.
+#[inline(never)]
+pub fn object_of(fields: &mut dyn Iterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (field, value) in fields {
+        object.insert(field, value);
+    }
+    object
+}
+
+/// Whether a value says something: it is neither null nor an empty text.
+pub fn is_stated(value: &Value) -> bool {
+    !value.is_null() && value != ""
 }
 
 /// Moves a value of `from` to the field `to` of a beacon, unless it is absent, null or empty, or the
@@ -140,9 +202,20 @@ pub fn move_field(
     beacon: &mut Map<String, Value>,
     to: &str,
 ) {
-    let value = from.remove(name).filter(|value| !value.is_null() && value != "");
-    if let Some(value) = value {
-        beacon.entry(to).or_insert(value);
+    if let Some(value) = from.take_field(name).filter(is_stated) {
+        beacon.put_absent(to, value);
+    }
+}
+
+/// Moves each value of `fields`, by its name in `from` and its name in the beacon.
+#[inline(never)]
+pub fn move_fields(
+    from: &mut Map<String, Value>,
+    beacon: &mut Map<String, Value>,
+    fields: &[(&str, &str)],
+) {
+    for (name, to) in fields {
+        move_field(from, name, beacon, to);
     }
 }
 

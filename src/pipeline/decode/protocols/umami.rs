@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::cut::{self, Members};
+use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
-use crate::base::json::type_name;
+use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
 use crate::base::text::truncate_for_display;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -50,20 +50,14 @@ pub fn beacon(
 ) -> Result<Map<String, Value>, Violation> {
     let mut payload = match item.take_field("payload") {
         Some(Value::Object(payload)) => payload,
-        Some(other) => {
-            let message = format!("payload must be an object, not {}", type_name(&other));
-            return Err(Violation::of_field(Code::WrongType, "payload", message));
-        }
-        None => {
-            let message = "payload is missing";
-            return Err(Violation::of_field(Code::MissingField, "payload", message));
-        }
+        Some(other) => return Err(parts::wrong_type("payload", "an object", &other)),
+        None => return Err(parts::missing("payload")),
     };
     let mut beacon = Map::new();
     let mut props = typed(&item, &mut payload, &mut beacon, translation)?;
     fields(&mut payload, &mut beacon);
     match payload.take_field("data") {
-        Some(Value::Object(data)) => props.extend(data),
+        Some(Value::Object(data)) => props.put_all(data),
         None | Some(Value::Null) => {}
         Some(other) => beacon.put("props", other),
     }
@@ -94,7 +88,7 @@ fn typed(
             let message = format!("type must be event, identify or performance, not {other:?}");
             Err(Violation::of_field(Code::NotAllowed, "type", message))
         }
-        None => Err(Violation::of_field(Code::MissingField, "type", "type is missing")),
+        None => Err(parts::missing("type")),
     }
 }
 
@@ -113,8 +107,7 @@ fn name(
             beacon.take_field("source_name");
         }
         Some(other) => {
-            let message = format!("name must be a string, not {}", type_name(&other));
-            let violation = Violation::of_field(Code::WrongType, "name", message);
+            let violation = parts::wrong_type("name", "a string", &other);
             return Err(Violation { pointer: "/payload/name".to_owned(), ..violation });
         }
     }
@@ -131,7 +124,7 @@ fn vitals(payload: &mut Map<String, Value>) -> Map<String, Value> {
         move_field(payload, from, &mut props, to);
         let measured = props.get(to).and_then(Value::as_f64);
         if let Some(milliseconds) = measured.filter(|it| (0.0..MAX_MS).contains(it)) {
-            props.insert(to.to_owned(), Value::from(milliseconds.round() as u64));
+            props.put(to, Value::from(milliseconds.round() as u64));
         }
     }
     move_field(payload, "cls", &mut props, "cls");
@@ -140,19 +133,21 @@ fn vitals(payload: &mut Map<String, Value>) -> Map<String, Value> {
 
 /// Moves the fields that a beacon has, too. A path becomes an address by the host name beside it.
 fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
-    for (from, to) in [
-        ("url", "url"),
-        ("title", "title"),
-        ("referrer", "referrer"),
-        ("language", "language"),
-        ("screen", "screen"),
-        ("timestamp", "time"),
-        ("id", "user_id"),
-        ("ip", "ip"),
-        ("userAgent", "user_agent"),
-    ] {
-        move_field(payload, from, beacon, to);
-    }
+    move_fields(
+        payload,
+        beacon,
+        &[
+            ("url", "url"),
+            ("title", "title"),
+            ("referrer", "referrer"),
+            ("language", "language"),
+            ("screen", "screen"),
+            ("timestamp", "time"),
+            ("id", "user_id"),
+            ("ip", "ip"),
+            ("userAgent", "user_agent"),
+        ],
+    );
     let host = payload.get("hostname").and_then(Value::as_str).filter(|host| !host.is_empty());
     if let (Some(host), Some(Value::String(url))) = (host, beacon.get_mut("url"))
         && url.starts_with('/')
@@ -165,7 +160,7 @@ fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
 fn metadata(mut payload: Map<String, Value>) -> Map<String, Value> {
     let mut metadata = Map::new();
     move_field(&mut payload, "tag", &mut metadata, "tag");
-    payload.retain(|_, value| !value.is_null() && *value != "");
+    payload.keep_fields(&|_, value| is_stated(value));
     metadata.put_object("umami", payload);
     metadata
 }

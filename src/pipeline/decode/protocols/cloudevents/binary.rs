@@ -32,7 +32,7 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
     for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
-        attributes.insert(name.to_owned(), Value::String(decoded(name, value)?));
+        attributes.put(name, Value::String(decoded(name, value)?));
     }
     if !request.content_type.is_empty() {
         attributes.put("datacontenttype", Value::from(request.content_type));

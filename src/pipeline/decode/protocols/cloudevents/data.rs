@@ -29,7 +29,7 @@ fn encoded_data(
     translation: &Translation<'_>,
 ) -> Result<Option<Value>, Violation> {
     const FIELD: &str = "data_base64";
-    let encoded = match item.remove(FIELD) {
+    let encoded = match item.take_field(FIELD) {
         Some(Value::String(encoded)) => encoded,
         None | Some(Value::Null) => return Ok(None),
         Some(other) => return Ok(Some(property(FIELD, other))),
@@ -48,7 +48,9 @@ fn encoded_data(
 }
 
 fn property(name: &str, value: Value) -> Value {
-    Value::Object(Map::from_iter([(name.to_owned(), value)]))
+    let mut property = Map::new();
+    property.put(name, value);
+    Value::Object(property)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::cut::{self, Members};
 use super::parts::required;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, event_name, move_field};
+use super::translation::{ObjectFields, Translation, event_name, move_fields};
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
@@ -46,8 +46,7 @@ fn structured<'a>(
 ) -> Result<Vec<Cow<'a, str>>, ProtocolError> {
     let text = request.text()?;
     if text.starts_with('[') {
-        let texts = cut::array(text, "body", limits)?;
-        return Ok(texts.into_iter().map(Cow::Borrowed).collect());
+        return cut::items(text, "body", limits);
     }
     Members::read(text, "body")?;
     Ok(vec![Cow::Borrowed(text)])
@@ -74,18 +73,19 @@ pub fn beacon(
     let mut beacon = Map::new();
     translation.set_name(&mut beacon, &sent, Some(&event_name(last_part(&sent))));
     translation.set_id(&mut beacon, &id, &source);
-    for (from, to) in [
-        ("time", "time"),
-        ("userid", "user_id"),
-        ("deviceid", "device_id"),
-        ("sessionid", "session_id"),
-    ] {
-        move_field(&mut item, from, &mut beacon, to);
-    }
-    if let Some(props) = data::props(&mut item, translation)? {
-        beacon.put("props", props);
-    }
-    item.retain(|_, value| !value.is_null());
+    move_fields(
+        &mut item,
+        &mut beacon,
+        &[
+            ("time", "time"),
+            ("userid", "user_id"),
+            ("deviceid", "device_id"),
+            ("sessionid", "session_id"),
+        ],
+    );
+    let props = data::props(&mut item, translation)?;
+    beacon.put_some("props", props);
+    item.keep_fields(&|_, value| !value.is_null());
     item.put("source", Value::String(source));
     beacon.put("metadata", Value::Object(item));
     Ok(beacon)

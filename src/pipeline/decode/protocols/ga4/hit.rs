@@ -3,7 +3,6 @@
 //! An item is the object of its parameters, all of them texts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +13,9 @@ use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::ItemTexts;
 use crate::pipeline::decode::protocols::parts::numeric;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
-use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
+use crate::pipeline::decode::protocols::translation::{
+    ObjectFields, Translation, move_fields, object_of,
+};
 
 /// The short names of a product's fields, and their names in reports.
 const PRODUCT: [(&str, &str); 17] = [
@@ -42,8 +43,7 @@ pub fn items<'a>(
     request: &ProtocolRequest<'a>,
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
-    let common: BTreeMap<Cow<'_, str>, Cow<'_, str>> =
-        form_urlencoded::parse(request.query.as_bytes()).collect();
+    let common = parameters_of(request.query);
     let mut texts = ItemTexts::new(limits);
     let mut lines = request.text()?.lines().filter(|line| !line.trim().is_empty()).peekable();
     if lines.peek().is_none() {
@@ -56,14 +56,21 @@ pub fn items<'a>(
     Ok(ProtocolItems { texts: texts.numbered(), sent_at: None, write_key })
 }
 
+/// Returns the parameters of a query or a line, all of them texts.
+fn parameters_of(text: &str) -> Map<String, Value> {
+    let parameters = form_urlencoded::parse(text.as_bytes());
+    let mut texts =
+        parameters.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+    object_of(&mut texts)
+}
+
 /// Writes the parameters of a hit: those of its line, and the common ones that it does not have.
-fn written(common: &BTreeMap<Cow<'_, str>, Cow<'_, str>>, line: &str) -> String {
-    let text = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
-        (name.into_owned(), Value::String(value.into_owned()))
-    };
-    let mut hit: Map<String, Value> = form_urlencoded::parse(line.as_bytes()).map(text).collect();
+fn written(common: &Map<String, Value>, line: &str) -> String {
+    let mut hit = parameters_of(line);
     for (name, value) in common {
-        hit.entry(name.as_ref()).or_insert_with(|| Value::from(value.as_ref()));
+        if !hit.contains_key(name) {
+            hit.put(name, value.clone());
+        }
     }
     Value::Object(hit).to_string()
 }
@@ -80,19 +87,21 @@ pub fn beacon(
     };
     translation.set_name(&mut beacon, &name, None);
     set_id(&mut beacon, &item, &name, translation);
-    for (from, to) in [
-        ("cid", "device_id"),
-        ("uid", "user_id"),
-        ("sid", "session_id"),
-        ("dl", "url"),
-        ("dr", "referrer"),
-        ("dt", "title"),
-        ("ul", "language"),
-        ("sr", "screen"),
-        ("_uip", "ip"),
-    ] {
-        move_field(&mut item, from, &mut beacon, to);
-    }
+    move_fields(
+        &mut item,
+        &mut beacon,
+        &[
+            ("cid", "device_id"),
+            ("uid", "user_id"),
+            ("sid", "session_id"),
+            ("dl", "url"),
+            ("dr", "referrer"),
+            ("dt", "title"),
+            ("ul", "language"),
+            ("sr", "screen"),
+            ("_uip", "ip"),
+        ],
+    );
     if let Some(consent) = consent(&item) {
         beacon.put("consent", Value::from(consent));
     }
@@ -133,26 +142,28 @@ fn parameters(
     item: Map<String, Value>,
 ) -> (Map<String, Value>, Map<String, Value>, Map<String, Value>) {
     let (mut props, mut user, mut rest) = (Map::new(), Map::new(), Map::new());
-    let mut products = BTreeMap::new();
+    let mut products = Map::new();
     for (name, value) in item {
         let (kind, inner) = name.split_once('.').unwrap_or((&name, ""));
         let product = || name.strip_prefix("pr")?.parse::<u16>().ok();
         match (kind, value) {
             (REPEAT, _) => {}
-            ("ep", value) => drop(props.insert(inner.to_owned(), value)),
-            ("epn", value) => drop(props.insert(inner.to_owned(), numeric(value))),
-            ("up", value) => drop(user.insert(inner.to_owned(), value)),
-            ("upn", value) => drop(user.insert(inner.to_owned(), numeric(value))),
+            ("ep", value) => props.put(inner, value),
+            ("epn", value) => props.put(inner, numeric(value)),
+            ("up", value) => user.put(inner, value),
+            ("upn", value) => user.put(inner, numeric(value)),
             ("_et", value) => props.put("engagement_time_msec", numeric(value)),
             ("cu", value) => props.put("currency", value),
-            (_, Value::String(text)) if product().is_some() => {
-                products.insert(product(), self::product(&text));
-            }
-            (_, value) => drop(rest.insert(name, value)),
+            (_, Value::String(text)) => match product() {
+                // As many digits as the largest has, so that 2 is before 10.
+                Some(number) => products.put(&format!("{number:05}"), self::product(&text)),
+                None => rest.put(&name, Value::String(text)),
+            },
+            (_, value) => rest.put(&name, value),
         }
     }
     if !products.is_empty() {
-        props.put("items", products.into_values().collect());
+        props.put("items", Value::Array(products.into_values().collect()));
     }
     (props, user, rest)
 }
@@ -163,23 +174,23 @@ fn product(text: &str) -> Value {
     /// No sent character; it stands for a tilde that separates no fields.
     const TILDE: &str = "\u{0}";
     const NUMBERS: [&str; 4] = ["index", "price", "quantity", "discount"];
-    let (mut product, mut own) = (Map::new(), BTreeMap::new());
+    let (mut product, mut own) = (Map::new(), Map::new());
     for field in text.replace("~~", TILDE).split('~').filter(|field| !field.is_empty()) {
         let field = field.replace(TILDE, "~");
         let (short, value) = field.split_at_checked(2).unwrap_or((&field, ""));
         let value = Value::from(value);
         let known = PRODUCT.iter().find(|(name, _)| *name == short);
-        match (short.as_bytes(), known) {
+        match (short.split_at_checked(1), known) {
             (_, Some((_, name))) => {
                 let value = if NUMBERS.contains(name) { numeric(value) } else { value };
-                product.insert((*name).to_owned(), value);
+                product.put(name, value);
             }
-            ([b'k', place], None) => drop(own.insert(*place, value)),
-            ([b'v', place], None) if own.contains_key(place) => {
-                let name = own.remove(place).unwrap_or_default();
-                product.entry(name.as_str().unwrap_or_default()).or_insert(value);
+            (Some(("k", place)), None) => own.put(place, value),
+            (Some(("v", place)), None) if own.contains_key(place) => {
+                let name = own.take_field(place).unwrap_or_default();
+                product.put_absent(name.as_str().unwrap_or_default(), value);
             }
-            _ => drop(product.insert(short.to_owned(), value)),
+            _ => product.put(short, value),
         }
     }
     Value::Object(product)
@@ -187,6 +198,8 @@ fn product(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;

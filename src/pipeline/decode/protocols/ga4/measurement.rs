@@ -14,7 +14,9 @@ use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
-use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, move_field};
+use crate::pipeline::decode::protocols::translation::{
+    ObjectFields, Translation, move_field, move_fields, object_of,
+};
 
 /// Cuts a body. The write key is the API secret.
 pub fn items<'a>(
@@ -53,16 +55,18 @@ pub fn beacon(
     translation.set_name(&mut beacon, &name(&mut event)?, None);
     let mut params = event.take_field("params").unwrap_or_default();
     if let Value::Object(params) = &mut params {
-        for (from, to) in [
-            ("session_id", "session_id"),
-            ("page_location", "url"),
-            ("page_referrer", "referrer"),
-            ("page_title", "title"),
-            ("language", "language"),
-            ("screen_resolution", "screen"),
-        ] {
-            move_field(params, from, &mut beacon, to);
-        }
+        move_fields(
+            params,
+            &mut beacon,
+            &[
+                ("session_id", "session_id"),
+                ("page_location", "url"),
+                ("page_referrer", "referrer"),
+                ("page_title", "title"),
+                ("language", "language"),
+                ("screen_resolution", "screen"),
+            ],
+        );
     }
     move_field(&mut event, "timestamp_micros", &mut beacon, "time");
     client(&mut item, &mut beacon);
@@ -76,8 +80,8 @@ pub fn beacon(
     if !is_empty {
         beacon.put("props", params);
     }
-    event.append(&mut item);
-    event.retain(|name, value| !value.is_null() && name != REPEAT);
+    event.put_all(item);
+    event.keep_fields(&|name, value| !value.is_null() && name != REPEAT);
     metadata.put_object("ga4", event);
     beacon.put_object("metadata", metadata);
     Ok(beacon)
@@ -106,16 +110,18 @@ fn name(event: &mut Map<String, Value>) -> Result<String, Violation> {
 
 /// Moves the fields beside the events that a beacon has, too.
 fn client(item: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
-    for (from, to) in [
-        ("client_id", "device_id"),
-        ("app_instance_id", "device_id"),
-        ("user_id", "user_id"),
-        ("timestamp_micros", "time"),
-        ("ip_override", "ip"),
-        ("user_agent", "user_agent"),
-    ] {
-        move_field(item, from, beacon, to);
-    }
+    move_fields(
+        item,
+        beacon,
+        &[
+            ("client_id", "device_id"),
+            ("app_instance_id", "device_id"),
+            ("user_id", "user_id"),
+            ("timestamp_micros", "time"),
+            ("ip_override", "ip"),
+            ("user_agent", "user_agent"),
+        ],
+    );
 }
 
 /// Takes the properties of the user, each without the object around its value.
@@ -127,7 +133,7 @@ fn user_properties(item: &mut Map<String, Value>) -> Map<String, Value> {
         Value::Object(mut of) => (name, of.take_field("value").unwrap_or(Value::Object(of))),
         other => (name, other),
     };
-    properties.into_iter().map(value).collect()
+    object_of(&mut properties.into_iter().map(value))
 }
 
 fn refused(code: Code, pointer: &str, message: &str) -> Violation {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::pipeline::decode::protocols::translation::ObjectFields;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, object_of};
 
 /// Returns the attributes of a list of keys and values. An absent key is an empty one.
 pub fn attributes(list: Vec<Value>) -> Map<String, Value> {
@@ -11,7 +11,7 @@ pub fn attributes(list: Vec<Value>) -> Map<String, Value> {
         let key = each.take_field("key").and_then(|key| key.as_str().map(str::to_owned));
         Some((key.unwrap_or_default(), each.take_field("value").map(plain).unwrap_or_default()))
     };
-    list.into_iter().filter_map(attribute).collect()
+    object_of(&mut list.into_iter().filter_map(attribute))
 }
 
 /// Returns a value such as `{"stringValue": "a"}` without the name of its type. Goes as deep as the

@@ -11,8 +11,9 @@ mod protobuf;
 use serde_json::{Map, Value};
 
 use super::cut::{self, ItemTexts, Members};
+use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
+use super::translation::{ObjectFields, Translation, is_stated, move_fields};
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -103,14 +104,10 @@ pub fn beacon(
     let name = name(&mut record, &mut props)?;
     translation.set_name(&mut beacon, &name, None);
     for of in [&mut props, &mut resource] {
-        for (from, to) in FIELDS {
-            move_field(of, from, &mut beacon, to);
-        }
+        move_fields(of, &mut beacon, &FIELDS);
     }
     first_header(&mut beacon);
-    if let Some(version) = resource.get("service.version") {
-        beacon.put("build", version.clone());
-    }
+    beacon.put_some("build", resource.get("service.version").cloned());
     if set_time(&mut beacon, &mut record) {
         translation.set_hashed_id(&mut beacon, &[&text]);
     }
@@ -118,9 +115,7 @@ pub fn beacon(
     let mut metadata = metadata(record, resource, described(item.take_field("scope")));
     match body {
         Value::Null => {}
-        Value::Object(body) => body.into_iter().for_each(|(name, value)| {
-            props.entry(name).or_insert(value);
-        }),
+        Value::Object(body) => props.put_all_absent(body),
         body => metadata.put("body", body),
     }
     beacon.put_object("props", props);
@@ -143,10 +138,7 @@ fn record_attributes(record: &mut Map<String, Value>) -> Result<Map<String, Valu
     match record.take_field("attributes") {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Array(list)) => Ok(attributes(list)),
-        Some(other) => {
-            let message = format!("attributes must be an array, not {}", type_name(&other));
-            Err(refused(Code::WrongType, "attributes", &message))
-        }
+        Some(other) => Err(of_record(parts::wrong_type("attributes", "an array", &other))),
     }
 }
 
@@ -156,23 +148,20 @@ fn name(
     props: &mut Map<String, Value>,
 ) -> Result<String, Violation> {
     let names = [record.take_field("eventName"), props.take_field("event.name")];
-    let mut names = names.into_iter().flatten().filter(|name| !name.is_null() && *name != "");
+    let mut names = names.into_iter().flatten().filter(is_stated);
     match names.next() {
         Some(Value::String(name)) => Ok(name),
-        Some(other) => {
-            let message = format!("eventName must be a string, not {}", type_name(&other));
-            Err(refused(Code::WrongType, "eventName", &message))
-        }
+        Some(other) => Err(of_record(parts::wrong_type("eventName", "a string", &other))),
         None => {
             let message = "eventName is missing; a log record without it is no event";
-            Err(refused(Code::MissingField, "eventName", message))
+            Err(of_record(Violation::of_field(Code::MissingField, "eventName", message)))
         }
     }
 }
 
-/// Makes a violation of a field of the log record.
-fn refused(code: Code, field: &str, message: &str) -> Violation {
-    Violation { pointer: format!("/logRecord/{field}"), ..Violation::whole(code, message) }
+/// Adds the log record to the place of a violation.
+fn of_record(violation: Violation) -> Violation {
+    Violation { pointer: format!("/logRecord{}", violation.pointer), ..violation }
 }
 
 /// Takes the attributes of a resource or scope, with its other members beside them.
@@ -183,9 +172,8 @@ fn described(value: Option<Value>) -> Map<String, Value> {
         _ => Map::new(),
     };
     object.take_field("droppedAttributesCount");
-    for (name, value) in object.into_iter().filter(|(_, value)| !value.is_null() && *value != "") {
-        described.entry(name).or_insert(value);
-    }
+    object.keep_fields(&|_, value| is_stated(value));
+    described.put_all_absent(object);
     described
 }
 
@@ -194,14 +182,14 @@ fn first_header(beacon: &mut Map<String, Value>) {
     if let Some(Value::Array(values)) = beacon.get_mut("referrer") {
         let first = values.drain(..).next();
         beacon.take_field("referrer");
-        beacon.extend(first.map(|first| ("referrer".to_owned(), first)));
+        beacon.put_some("referrer", first);
     }
 }
 
 /// Sets the time of the event, else that of its observation. Returns whether there is one; zero is
 /// none.
 fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) -> bool {
-    let times = ["timeUnixNano", "observedTimeUnixNano"].map(|name| record.remove(name));
+    let times = ["timeUnixNano", "observedTimeUnixNano"].map(|name| record.take_field(name));
     let is_known = |time: &Value| match time {
         Value::Null => false,
         Value::String(text) => !matches!(text.as_str(), "" | "0"),
@@ -210,7 +198,7 @@ fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) ->
     };
     let time = times.into_iter().flatten().find(is_known);
     let is_set = time.is_some();
-    beacon.extend(time.map(|time| ("time".to_owned(), time)));
+    beacon.put_some("time", time);
     is_set
 }
 
@@ -221,14 +209,16 @@ fn metadata(
     scope: Map<String, Value>,
 ) -> Map<String, Value> {
     let mut metadata = Map::new();
-    for (from, to) in [
-        ("severityNumber", "severity_number"),
-        ("severityText", "severity_text"),
-        ("traceId", "trace_id"),
-        ("spanId", "span_id"),
-    ] {
-        move_field(&mut record, from, &mut metadata, to);
-    }
+    move_fields(
+        &mut record,
+        &mut metadata,
+        &[
+            ("severityNumber", "severity_number"),
+            ("severityText", "severity_text"),
+            ("traceId", "trace_id"),
+            ("spanId", "span_id"),
+        ],
+    );
     metadata.put_object("resource", resource);
     metadata.put_object("scope", scope);
     metadata

@@ -68,6 +68,8 @@ impl<'a> WireFields<'a> {
 impl<'a> Iterator for WireFields<'a> {
     type Item = Result<(u64, WireValue<'a>), ProtocolError>;
 
+    // Compiled once, not in each of its eight loops.
+    #[inline(never)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;

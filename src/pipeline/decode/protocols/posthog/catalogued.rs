@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::pipeline::decode::protocols::translation::ObjectFields;
+
 /// The properties of `$web_vitals`, and the props of `web_vitals` in whole milliseconds.
 const WEB_VITALS: [(&str, &str); 3] = [
     ("$web_vitals_LCP_value", "lcp_ms"),
@@ -35,8 +37,8 @@ fn page_leave(properties: &mut Map<String, Value>) -> Option<&'static str> {
     let number = |name: &str| properties.get(name).and_then(Value::as_f64);
     let seen = number("$prev_pageview_max_content_percentage")?;
     let seconds = number("$prev_pageview_duration")?;
-    properties.insert("depth".to_owned(), whole((seen * 100.0).min(100.0)));
-    properties.insert("engaged_ms".to_owned(), whole(seconds * 1_000.0));
+    properties.put("depth", whole((seen * 100.0).min(100.0)));
+    properties.put("engaged_ms", whole(seconds * 1_000.0));
     Some("page_leave")
 }
 
@@ -56,20 +58,18 @@ fn click(properties: &mut Map<String, Value>) -> Option<&'static str> {
     let target: String = target.chars().take(MAX_TARGET_CHARS).collect();
     let text = properties.get("$el_text").and_then(Value::as_str);
     let text = text.filter(|text| text.chars().count() <= MAX_TEXT_CHARS).map(str::to_owned);
-    properties.insert("target".to_owned(), Value::String(target));
-    properties.extend(text.map(|text| ("text".to_owned(), Value::String(text))));
+    properties.put("target", Value::String(target));
+    properties.put_some("text", text.map(Value::String));
     Some("click")
 }
 
 fn web_vitals(properties: &mut Map<String, Value>) {
     for (property, name) in WEB_VITALS {
         if let Some(milliseconds) = properties.get(property).and_then(Value::as_f64) {
-            properties.insert(name.to_owned(), whole(milliseconds));
+            properties.put(name, whole(milliseconds));
         }
     }
-    if let Some(shift) = properties.get("$web_vitals_CLS_value").cloned() {
-        properties.insert("cls".to_owned(), shift);
-    }
+    properties.put_some("cls", properties.get("$web_vitals_CLS_value").cloned());
 }
 
 /// Returns the nearest whole number, from 0 on.

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::pipeline::decode::protocols::translation::{ObjectFields, is_stated};
+
 /// A visitor of a page without cookies has this `distinct_id`, like all others.
 const COOKIELESS: &str = "$posthog_cookieless";
 
@@ -28,9 +30,7 @@ pub fn set(
     metadata: &mut Map<String, Value>,
 ) {
     let mut take = |name: &str| {
-        properties
-            .remove(name)
-            .filter(|value| !value.is_null() && value != "" && value != COOKIELESS)
+        properties.take_field(name).filter(|value| is_stated(value) && value != COOKIELESS)
     };
     let [distinct, device, user] = ["distinct_id", "$device_id", "$user_id"].map(&mut take);
     let is_identified = take("$is_identified");
@@ -53,12 +53,10 @@ pub fn set(
         DistinctId::Known => {}
         DistinctId::Device => device = distinct,
         DistinctId::User => user = distinct,
-        DistinctId::Unknown => {
-            metadata.extend(distinct.map(|distinct| ("distinct_id".to_owned(), distinct)));
-        }
+        DistinctId::Unknown => metadata.put_some("distinct_id", distinct),
     }
-    beacon.extend(device.map(|device| ("device_id".to_owned(), device)));
-    beacon.extend(user.map(|user| ("user_id".to_owned(), user)));
+    beacon.put_some("device_id", device);
+    beacon.put_some("user_id", user);
 }
 
 /// Whose id a `distinct_id` is.

@@ -57,9 +57,8 @@ fn unwrapped(payload: &[u8], limits: &Limits) -> Result<Vec<u8>, ProtocolError> 
         return Err(native::undecodable("body is empty"));
     }
     if is_form(payload) {
-        let mut parameters = form_urlencoded::parse(text.as_bytes());
-        let data = parameters.find(|(name, _)| name == DATA).map(|(_, data)| data.into_owned());
-        return Ok(data.unwrap_or_default().into_bytes());
+        let data = parts::parameter(text, DATA).unwrap_or_default();
+        return Ok(data.into_owned().into_bytes());
     }
     let is_known =
         |bytes: &Vec<u8>| is_json(bytes) || bytes.starts_with(&GZIP_MAGIC) || is_form(bytes);

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::base::json::type_name;
-use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field};
+use crate::model::violation::Violation;
+use crate::pipeline::decode::protocols::parts;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field, move_fields};
 
 /// The properties of a person, and their places in `metadata`. An item may have them beside its
 /// properties.
@@ -104,29 +104,26 @@ const CAMPAIGN: [&str; 21] = [
 pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
     let mut properties = object(item, "properties")?;
     for (option, value) in object(item, "options")? {
-        properties.entry(format!("${option}")).or_insert(value);
+        properties.put_absent(&format!("${option}"), value);
     }
     for (field, property) in HOISTED {
-        match (item.remove(field), properties.get_mut(property)) {
+        match (item.take_field(field), properties.get_mut(property)) {
             (None | Some(Value::Null), _) => {}
-            (Some(Value::Object(beside)), Some(Value::Object(within))) => within.extend(beside),
+            (Some(Value::Object(beside)), Some(Value::Object(within))) => within.put_all(beside),
             (Some(value), _) => {
-                properties.insert(property.to_owned(), value);
+                properties.put(property, value);
             }
         }
     }
-    properties.retain(|_, value| !value.is_null());
+    properties.keep_fields(&|_, value| !value.is_null());
     Ok(properties)
 }
 
 fn object(item: &mut Map<String, Value>, field: &str) -> Result<Map<String, Value>, Violation> {
-    match item.remove(field) {
+    match item.take_field(field) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(object)) => Ok(object),
-        Some(other) => {
-            let message = format!("{field} must be an object, not {}", type_name(&other));
-            Err(Violation::of_field(Code::WrongType, field, message))
-        }
+        Some(other) => Err(parts::wrong_type(field, "an object", &other)),
     }
 }
 
@@ -141,21 +138,17 @@ pub fn place(
 ) {
     let is_web = properties.get("$lib").is_some_and(|library| library == "web");
     // The SDK's word for a page that was opened without one.
-    properties.retain(|name, value| name != "$referrer" || value != "$direct");
-    for (property, field) in FIELDS {
-        move_field(&mut properties, property, beacon, field);
-    }
+    properties.keep_fields(&|name, value| name != "$referrer" || value != "$direct");
+    move_fields(&mut properties, beacon, &FIELDS);
     if event == "$pageview" {
         move_field(&mut properties, "title", beacon, "title");
     }
     for field in ["screen", "viewport"] {
         set_size(&mut properties, field, beacon);
     }
-    for (property, name) in METADATA {
-        move_field(&mut properties, property, metadata, name);
-    }
+    move_fields(&mut properties, metadata, &METADATA);
     set_person(&mut properties, is_web, metadata);
-    item.retain(|field, value| !value.is_null() && !ITEM_DROPPED.contains(&field.as_str()));
+    item.keep_fields(&|field, value| !value.is_null() && !ITEM_DROPPED.contains(&field));
     let (environment, props) = separated(item, properties, is_web);
     metadata.put_object("posthog", environment);
     beacon.put_object("props", props);
@@ -172,10 +165,10 @@ fn separated(
         match place_of(&property, &value, is_web) {
             PropertyPlace::None => {}
             PropertyPlace::Environment => {
-                environment.insert(property.trim_start_matches('$').to_owned(), value);
+                environment.put(property.trim_start_matches('$'), value);
             }
             PropertyPlace::Props => {
-                props.insert(property, value);
+                props.put(&property, value);
             }
         }
     }
@@ -187,9 +180,9 @@ fn set_size(properties: &mut Map<String, Value>, field: &str, beacon: &mut Map<S
     let side = |name| properties.get(&format!("${field}_{name}")).filter(|side| side.is_number());
     let (Some(width), Some(height)) = (side("width"), side("height")) else { return };
     let size = format!("{width}x{height}");
-    beacon.insert(field.to_owned(), Value::String(size));
+    beacon.put(field, Value::String(size));
     for side in ["width", "height"] {
-        properties.remove(&format!("${field}_{side}"));
+        properties.take_field(&format!("${field}_{side}"));
     }
 }
 
@@ -201,16 +194,16 @@ fn set_person(
     metadata: &mut Map<String, Value>,
 ) {
     for (property, name) in PERSON {
-        let Some(mut value) = properties.remove(property) else { continue };
+        let Some(mut value) = properties.take_field(property) else { continue };
         if let Value::Object(set) = &mut value {
-            set.retain(|name, value| {
+            set.keep_fields(&|name, value| {
                 !value.is_null() && !(is_web && (name.starts_with('$') || is_campaign(name)))
             });
             if set.is_empty() {
                 continue;
             }
         }
-        metadata.insert(name.to_owned(), value);
+        metadata.put(name, value);
     }
 }
 

@@ -4,22 +4,24 @@ use serde_json::{Map, Number, Value};
 
 use crate::model::campaign::{Campaign, campaign};
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field};
+use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field, move_fields};
 
 /// The parts of a page's address that are in its URL, too.
 const OF_URL: [&str; 4] = ["path", "search", "hash", "tab_url"];
 
 /// Moves what `context` has of the beacon's fields. The rest stays in it.
 pub fn apply(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
-    for (member, field) in [
-        ("locale", "language"),
-        ("sessionId", "session_id"),
-        ("ip", "ip"),
-        ("userAgent", "user_agent"),
-        ("timezone", "timezone"),
-    ] {
-        move_field(context, member, beacon, field);
-    }
+    move_fields(
+        context,
+        beacon,
+        &[
+            ("locale", "language"),
+            ("sessionId", "session_id"),
+            ("ip", "ip"),
+            ("userAgent", "user_agent"),
+            ("timezone", "timezone"),
+        ],
+    );
     if let Some(Value::Object(page)) = context.get_mut("page") {
         apply_page(page, beacon);
     }
@@ -27,7 +29,7 @@ pub fn apply(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) 
     apply_app(context, beacon);
     apply_consent(context, beacon);
     apply_campaign(context, beacon);
-    context.retain(|_, value| !value.as_object().is_some_and(Map::is_empty));
+    context.keep_fields(&|_, value| !value.as_object().is_some_and(Map::is_empty));
 }
 
 /// Moves the address, the title and the referrer of a page. A member that repeats what the beacon
@@ -36,7 +38,7 @@ pub fn apply_page(page: &mut Map<String, Value>, beacon: &mut Map<String, Value>
     for field in ["url", "title", "referrer"] {
         match (beacon.get(field), page.get(field)) {
             (Some(known), Some(value)) if known == value || value == "" || value.is_null() => {
-                page.remove(field);
+                page.take_field(field);
             }
             (Some(_), _) => {}
             (None, _) => move_field(page, field, beacon, field),
@@ -54,9 +56,9 @@ fn apply_screen(context: &mut Map<String, Value>, beacon: &mut Map<String, Value
             (Some(width), Some(height)) => format!("{width}x{height}"),
             _ => continue,
         };
-        screen.remove(width);
-        screen.remove(height);
-        beacon.insert(field.to_owned(), size.into());
+        screen.take_field(width);
+        screen.take_field(height);
+        beacon.put(field, size.into());
     }
 }
 
@@ -128,7 +130,7 @@ fn apply_campaign(context: &mut Map<String, Value>, beacon: &mut Map<String, Val
     for (member, parameter) in PARAMETERS {
         if let Some(Value::String(value)) = sent.get(member) {
             parameters.append_pair(parameter, value);
-            sent.remove(member);
+            sent.take_field(member);
         }
     }
     let parameters = parameters.finish();

@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use super::context;
 use super::endpoint::SegmentCall;
-use crate::base::json::type_name;
 use crate::base::text::truncate_for_display;
 use crate::model::violation::{Code, Violation};
+use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::translation::{
-    ObjectFields, Translation, event_name, move_field,
+    ObjectFields, Translation, event_name, move_field, move_fields,
 };
 
 /// Members that say nothing of the event, or that its request has.
@@ -26,14 +26,16 @@ pub fn beacon(
     if let Some(id) = message.take_field("messageId").as_ref().and_then(id_text) {
         translation.set_id(&mut beacon, &id, "");
     }
-    for (member, field) in [
-        ("anonymousId", "device_id"),
-        ("userId", "user_id"),
-        ("originalTimestamp", "time"),
-        ("timestamp", "time"),
-    ] {
-        move_field(&mut message, member, &mut beacon, field);
-    }
+    move_fields(
+        &mut message,
+        &mut beacon,
+        &[
+            ("anonymousId", "device_id"),
+            ("userId", "user_id"),
+            ("originalTimestamp", "time"),
+            ("timestamp", "time"),
+        ],
+    );
     if message.take_field("historical") == Some(Value::Bool(true)) {
         beacon.put("historical", Value::Bool(true));
     }
@@ -41,29 +43,21 @@ pub fn beacon(
     if let Some(Value::Object(members)) = &mut context {
         context::apply(members, &mut beacon);
     }
-    if let Some(props) = props(call, &mut message, context.as_mut(), &mut beacon) {
-        beacon.put("props", props);
-    }
+    let props = props(call, &mut message, context.as_mut(), &mut beacon);
+    beacon.put_some("props", props);
     beacon.put_object("metadata", metadata(message, context));
     Ok(beacon)
 }
 
 fn call(message: &mut Map<String, Value>) -> Result<SegmentCall, Violation> {
     match message.take_field("type") {
-        None | Some(Value::Null) => {
-            Err(Violation::of_field(Code::MissingField, "type", "type is missing"))
-        }
+        None | Some(Value::Null) => Err(parts::missing("type")),
         Some(Value::String(name)) => SegmentCall::of_name(&name).ok_or_else(|| {
             let sentence = format!("type {:?} is none of a message", truncate_for_display(&name));
             Violation::of_field(Code::NotAllowed, "type", sentence)
         }),
-        Some(other) => Err(no_text("type", &other)),
+        Some(other) => Err(parts::wrong_type("type", "a string", &other)),
     }
-}
-
-fn no_text(field: &str, value: &Value) -> Violation {
-    let sentence = format!("{field} must be a string, not {}", type_name(value));
-    Violation::of_field(Code::WrongType, field, sentence)
 }
 
 /// Sets the name: of a `track` its `event`, of any other call what the call is.
@@ -82,7 +76,7 @@ fn set_name(
                     let sentence = "event is missing; a track needs one";
                     return Err(Violation::of_field(Code::MissingField, "event", sentence));
                 }
-                other => return Err(no_text("event", other)),
+                other => return Err(parts::wrong_type("event", "a string", other)),
             };
             translation.set_name(beacon, name, ecommerce(name));
             return Ok(());
@@ -119,9 +113,7 @@ fn merged_context(message: &mut Map<String, Value>) -> Option<Value> {
     let own = message.take_field("context").filter(|context| !context.is_null());
     match (own, message.take_field("batchContext")) {
         (Some(Value::Object(mut own)), Some(Value::Object(of_batch))) => {
-            for (name, value) in of_batch {
-                own.entry(name).or_insert(value);
-            }
+            own.put_all_absent(of_batch);
             Some(Value::Object(own))
         }
         (own, of_batch) => own.or(of_batch),
@@ -156,13 +148,11 @@ fn props(
             let is_repeated = props.get(to).is_some_and(|named| *named == name);
             let place = if props.contains_key(to) { "name" } else { to };
             if !is_repeated {
-                props.insert(place.to_owned(), name);
+                props.put(place, name);
             }
         }
     }
-    for (member, prop) in others {
-        move_field(message, member, &mut props, prop);
-    }
+    move_fields(message, &mut props, others);
     if call == SegmentCall::Page {
         context::apply_page(&mut props, beacon);
     }
@@ -202,10 +192,10 @@ fn has_any(value: &Value) -> bool {
 
 /// Returns what else the message and its context have.
 fn metadata(mut message: Map<String, Value>, context: Option<Value>) -> Map<String, Value> {
-    message.retain(|name, value| !LEFT_OUT.contains(&name.as_str()) && has_any(value));
+    message.keep_fields(&|name, value| !LEFT_OUT.contains(&name) && has_any(value));
     let context = match context {
         Some(Value::Object(mut members)) => {
-            members.retain(|_, value| has_any(value));
+            members.keep_fields(&|_, value| has_any(value));
             Some(Value::Object(members))
         }
         other => other,

@@ -12,8 +12,6 @@ pub mod endpoint;
 mod message;
 mod pixel;
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -42,7 +40,7 @@ pub fn items<'a>(
     let endpoint = SegmentEndpoint::of(true, request.path);
     let text = request.text()?;
     if text.starts_with('[') {
-        let texts = cut::array(text, "body", limits)?.into_iter().map(Cow::Borrowed).collect();
+        let texts = cut::items(text, "body", limits)?;
         return Ok(ProtocolItems { texts, ..ProtocolItems::default() });
     }
     let fields = parts::fields_of(text, CONTENT)?;

@@ -69,7 +69,6 @@ pub fn data<'a>(
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .ok_or_else(|| undecodable(Code::BadFormat, "data must be JSON, or base64 of it"))?,
     };
-    let items = of_message(json.trim(), &parts::fields_of(json.trim(), CONTENT)?, Some(call));
-    let texts = items.texts.into_iter().map(|text| text.into_owned().into()).collect();
-    Ok(ProtocolItems { texts, sent_at: items.sent_at, write_key: items.write_key })
+    let fields = parts::fields_of(json.trim(), CONTENT)?;
+    Ok(of_message(json.trim(), &fields, Some(call)).into_owned())
 }

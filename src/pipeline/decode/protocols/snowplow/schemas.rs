@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation};
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, is_stated};
 
 /// The parts of a schema's address, such as `iglu:com.acme/order_placed/jsonschema/1-0-0`.
 struct IgluSchema<'a> {
@@ -146,7 +146,7 @@ fn json(
     translation: &Translation<'_>,
 ) -> Result<Option<NamedObject>, Violation> {
     let forms = [plain, encoded].map(|field| {
-        let sent = item.remove(field).filter(|value| !value.is_null() && value != "");
+        let sent = item.take_field(field).filter(is_stated);
         sent.map(|value| (field, value))
     });
     let Some((field, value)) = forms.into_iter().flatten().next() else { return Ok(None) };
