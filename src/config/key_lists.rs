@@ -12,6 +12,8 @@ pub(super) struct KeyOf {
     pub(super) owner: String,
     /// Its place among the keys of the owner.
     pub(super) index: usize,
+    /// The digest of its text.
+    pub(super) digest: [u8; 32],
     pub(super) secret: Secret,
 }
 
@@ -42,8 +44,9 @@ pub(super) fn read(
                 warn(format!("must have texts as keys; key {index} of {owner:?} is none"));
                 continue;
             };
+            let digest = Secret::digest(&key);
             match Secret::parse(key) {
-                Some(secret) => read.push(KeyOf { owner: owner.clone(), index, secret }),
+                Some(secret) => read.push(KeyOf { owner: owner.clone(), index, digest, secret }),
                 None => warn(format!(
                     "must have keys of at least {} characters; key {index} of {owner:?} is shorter, \
                      and is not used",

@@ -104,7 +104,7 @@ pub(super) fn operator_keys(
         keys.extend(secret.map(|secret| OperatorKey { name: name.to_owned(), roles, secret }));
     }
     let lists = key_lists::read(KEYS, secrets.keys, ["roles", "keys by role"], warnings);
-    for KeyOf { owner, index, secret } in lists {
+    for KeyOf { owner, index, secret, .. } in lists {
         let Some(role) = OperatorRole::ALL.iter().find(|role| role.name() == owner) else {
             let known = OperatorRole::ALL.map(OperatorRole::name).join(", ");
             let problem = format!("names the role {owner:?}; expected one of {known}");

@@ -3,15 +3,13 @@
 //! A server key may state facts about visitors that a browser's key may not. Each tenant may have
 //! several, so that one can be replaced while both are in use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use serde_json::Value;
-
 use super::ConfigError;
+use super::key_lists::{self, KeyOf};
 use crate::base::secret::Secret;
 use crate::config::tenant::Tenants;
-use crate::pipeline::decode;
 
 const NAME: &str = "HEADWATER_SERVER_KEYS";
 
@@ -54,45 +52,18 @@ pub fn server_keys(
     tenants: Option<&Tenants>,
     warnings: &mut Vec<ConfigError>,
 ) -> ServerKeys {
-    let mut keys = ServerKeys::default();
-    let Some(text) = text else { return keys };
+    let read = key_lists::read(NAME, text, ["tenants", "server keys"], warnings);
     let mut warn = |problem: String| warnings.push(ConfigError::new(NAME, problem));
-    let Ok(table) = decode::object(&text) else {
-        warn("must be a JSON object of tenants, each with its keys; until then there are no server keys".to_owned());
-        return keys;
-    };
-    let mut valid: Vec<(String, [u8; 32], Secret)> = Vec::new();
-    for (tenant, value) in table {
-        if tenants.is_some_and(|tenants| tenants.named(&tenant).is_none()) {
-            warn(format!("names the tenant {tenant:?}, which HEADWATER.keys does not have"));
-            continue;
-        }
-        let list = match value {
-            Value::Array(list) => list,
-            one => vec![one],
-        };
-        for (index, value) in list.into_iter().enumerate() {
-            let Value::String(key) = value else {
-                warn(format!("must have texts as keys; key {index} of {tenant:?} is none"));
-                continue;
-            };
-            let digest = Secret::digest(&key);
-            match Secret::parse(key) {
-                Some(secret) => valid.push((tenant.clone(), digest, secret)),
-                None => warn(format!(
-                    "must have keys of at least {} characters; key {index} of {tenant:?} is shorter, \
-                     and is not used",
-                    Secret::MIN_CHARS
-                )),
-            }
-        }
+    let is_known = |key: &KeyOf| tenants.is_none_or(|tenants| tenants.named(&key.owner).is_some());
+    let (valid, unknown): (Vec<KeyOf>, Vec<KeyOf>) = read.into_iter().partition(is_known);
+    for tenant in unknown.into_iter().map(|key| key.owner).collect::<BTreeSet<String>>() {
+        warn(format!("names the tenant {tenant:?}, which HEADWATER.keys does not have"));
     }
-    for (tenant, digest, secret) in &valid {
-        let is_same = |(other, of_other, _): &&(String, [u8; 32], Secret)| {
-            other != tenant && of_other == digest
-        };
+    let mut keys = ServerKeys::default();
+    for KeyOf { owner: tenant, digest, secret, .. } in &valid {
+        let is_same = |other: &&KeyOf| other.owner != *tenant && other.digest == *digest;
         match valid.iter().find(is_same) {
-            Some((other, ..)) if tenant < other => warn(format!(
+            Some(KeyOf { owner: other, .. }) if tenant < other => warn(format!(
                 "must have a key of its own for each tenant; {tenant:?} and {other:?} share one, \
                  which is used for neither"
             )),

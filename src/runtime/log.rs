@@ -7,7 +7,6 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use worker::{console_error, console_log, console_warn};
 
-use super::request::Method;
 use crate::config::operator_keys::OperatorRole;
 
 /// The component that a line is about.
@@ -49,9 +48,9 @@ pub fn warning(part: Component, message: impl Display) {
     console_warn!("{}", line("warn", part, &message));
 }
 
-/// Logs that a request used an operator's key: `key` is its name, or `None` if the key was refused.
-pub fn audit(role: OperatorRole, method: Method, key: Option<&str>) {
-    let method = format!("{method:?}").to_uppercase();
+/// Logs that a request of `method` used an operator's key: `key` is its name, or `None` if the key was
+/// refused.
+pub fn audit(role: OperatorRole, method: &str, key: Option<&str>) {
     let used = json!({ "level": "info", "part": "audit", "role": role.name(), "method": method, "key": key, "allowed": key.is_some() });
     console_log!("{used}");
 }

@@ -9,7 +9,7 @@ use crate::config::operator_keys::OperatorRole;
 pub fn allows(role: OperatorRole, head: &RequestHead, config: &Config) -> bool {
     let key = config.operator_keys.find(role, head.bearer.as_deref());
     if head.bearer.is_some() {
-        log::audit(role, head.method, key);
+        log::audit(role, &format!("{:?}", head.method).to_uppercase(), key);
     }
     key.is_some()
 }
