@@ -396,7 +396,7 @@ class Worker:
 def _is_of_a_shard(database: Path) -> bool:
     """Whether the sessions of a shard are in it, and not what shards report."""
     with contextlib.closing(sqlite3.connect(database)) as opened:
-        found = opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'devices'")
+        found = opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'device_pages'")
         return found.fetchone()[0] > 0
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -101,6 +103,27 @@ def test_a_repeat_waits_for_the_event_in_flight(
     ]
     assert all(first["id"] in each for each in there), "it was acknowledged too soon"
     assert sorted(sharded_stream.ids()) == sorted(ids([first, other]))
+
+
+def test_ids_on_disk_are_found_after_a_restart(peer: FakeFirehose) -> None:
+    # Then a run has 31 ids. Without a time they wait for no time to pass.
+    settings = {**SHARDED, "shards": 1, "dedupe": {"max_ids": 1000}}
+    settings["routes"] = [{"to": "firehose:disk"}]
+    with Worker(peer.environment(), settings) as worker:
+        stream = Stream("disk", worker, peer)
+        beacons = stream.beacons(200)
+        for start in range(0, len(beacons), 50):
+            assert worker.post(beacons[start : start + 50]).status == 204
+        worker.kill()
+        (database,) = worker.databases()
+        with closing(sqlite3.connect(database)) as opened:
+            runs = opened.execute("SELECT count(*) FROM seen_runs").fetchone()
+            rows = opened.execute("SELECT count(*) FROM seen_rows").fetchone()
+        worker.restart()
+        answer = worker.post(beacons + stream.beacons(3), {}, VERDICTS)
+    assert runs[0] >= 3 and rows == runs
+    assert outcomes(answer) == ["duplicate"] * 200 + ["accepted"] * 3
+    assert len(stream.ids()) == 203
 
 
 @pytest.fixture(scope="module")
