@@ -171,7 +171,8 @@ fn the_constants_are_those_of_the_code() {
         ("buffer_bytes", sharding.buffer_bytes as u64),
         ("spill_bytes", sharding.spill.max_bytes),
         ("default_shards", sharding.count.into()),
-        ("ids", sharding.dedupe.max_ids as u64 / 16 * 15),
+        ("ids", sharding.dedupe.max_ids as u64),
+        ("closes_bytes", number("aggregate_bytes")),
         ("checkpoint_ms", GAP_MS),
     ] {
         assert_eq!(number(name), value, "{name}");

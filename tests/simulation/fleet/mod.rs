@@ -200,7 +200,7 @@ impl Fleet {
         };
         let sets = StreamSets::new(traffic::routes(), settings.streams_here());
         let window =
-            Window { window_ms: sharding.dedupe.window_ms, ids: settings.max_ids as u64 * 15 / 16 };
+            Window { window_ms: sharding.dedupe.window_ms, ids: settings.max_ids as u64 * 7 / 16 };
         let mut ledger = Ledger::new(window, sharding.session.timeout_ms);
         let traffic = Traffic::new(&settings, &constants, &mut ledger);
         let mut fleet = Self {

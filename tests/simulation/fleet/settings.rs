@@ -1,6 +1,7 @@
 //! What is simulated: the size of the fleet, its traffic and its faults.
 
 use headwater::model::placement::ShardNumber;
+use headwater::shard::dedup::DedupConfig;
 
 use super::Micros;
 use super::stream::Sickness;
@@ -74,7 +75,7 @@ impl Default for Settings {
             seconds: 60.0,
             quota_mib: 5.0,
             linger_ms: 100,
-            max_ids: 262_144,
+            max_ids: DedupConfig::default().max_ids,
             without_device: 0.05,
             late: 0.01,
             leaving: 0.005,
