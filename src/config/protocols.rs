@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Uri;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::CustomPaths;
 use super::custom_paths::is_plain;
@@ -30,15 +30,24 @@ pub fn protocols(table: &mut ConfigTable<'_>) -> Vec<Protocol> {
     protocols
 }
 
-/// Returns the entries of the table at `key`. It must be as `wanted`, if it is there.
-fn entries(table: &mut ConfigTable<'_>, key: &str, wanted: &str) -> Option<Map<String, Value>> {
-    match table.optional(key)? {
-        Value::Object(entries) => Some(entries),
-        _ => {
-            table.error(key, wanted);
-            None
+/// Passes each entry of the table at `key` to `read`, and records its problem. The value must be as
+/// `wanted`; none if it is not, or absent.
+fn read_entries(
+    table: &mut ConfigTable<'_>,
+    key: &str,
+    wanted: &str,
+    read: &mut dyn FnMut(&str, &Value) -> Result<(), String>,
+) -> Option<()> {
+    let Value::Object(entries) = table.optional(key)? else {
+        table.error(key, wanted);
+        return None;
+    };
+    for (name, value) in &entries {
+        if let Err(problem) = read(name, value) {
+            table.error(key, problem);
         }
     }
+    Some(())
 }
 
 /// Parses `protocol_paths`: addresses for protocols, such as one that blockers do not know.
@@ -47,27 +56,23 @@ pub fn paths(
     protocols: &[Protocol],
     taken: &CustomPaths,
 ) -> BTreeMap<String, Protocol> {
-    const KEY: &str = "protocol_paths";
     const WANTED: &str =
         "must be a table of paths such as \"/shop\", each with a protocol of HEADWATER.protocols";
     let mut paths = BTreeMap::new();
-    for (path, value) in entries(table, KEY, WANTED).unwrap_or_default() {
+    read_entries(table, "protocol_paths", WANTED, &mut |path, value| {
         let named = value.as_str().and_then(Protocol::of_name);
-        let protocol = named.filter(|protocol| protocols.contains(protocol));
-        let is_taken = || Endpoint::usual(&path).is_some() || taken.find(&path).is_some();
-        match protocol {
-            None => table.error(KEY, format!("{WANTED}; that of {path:?} is {value}")),
-            Some(_) if !is_plain(&path) => {
-                table.error(KEY, format!("{WANTED}; {path:?} is no path"));
-            }
-            Some(_) if is_taken() => {
-                table.error(KEY, format!("must not have {path:?}, which the worker serves itself"));
-            }
-            Some(protocol) => {
-                paths.insert(path, protocol);
-            }
+        let Some(protocol) = named.filter(|protocol| protocols.contains(protocol)) else {
+            return Err(format!("{WANTED}; that of {path:?} is {value}"));
+        };
+        if !is_plain(path) {
+            return Err(format!("{WANTED}; {path:?} is no path"));
         }
-    }
+        if Endpoint::usual(path).is_some() || taken.find(path).is_some() {
+            return Err(format!("must not have {path:?}, which the worker serves itself"));
+        }
+        paths.insert(path.to_owned(), protocol);
+        Ok(())
+    });
     paths
 }
 
@@ -96,16 +101,17 @@ pub fn tee(table: &mut ConfigTable<'_>) -> BTreeMap<Protocol, String> {
     const WANTED: &str =
         "must be a table of protocols, each with a collector such as \"https://collector.example\"";
     let mut collectors = BTreeMap::new();
-    for (name, value) in entries(table, "tee", WANTED).unwrap_or_default() {
+    read_entries(table, "tee", WANTED, &mut |name, value| {
+        let Some(protocol) = Protocol::of_name(name) else {
+            return Err(format!("{WANTED}; {name:?} is no protocol"));
+        };
         let address = value.as_str().map(|address| address.trim_end_matches('/'));
-        match (Protocol::of_name(&name), address.filter(|address| is_collector(address))) {
-            (Some(protocol), Some(address)) => {
-                collectors.insert(protocol, address.to_owned());
-            }
-            (None, _) => table.error("tee", format!("{WANTED}; {name:?} is no protocol")),
-            (_, None) => table.error("tee", format!("{WANTED}; that of {name:?} is {value}")),
-        }
-    }
+        let Some(address) = address.filter(|address| is_collector(address)) else {
+            return Err(format!("{WANTED}; that of {name:?} is {value}"));
+        };
+        collectors.insert(protocol, address.to_owned());
+        Ok(())
+    });
     collectors
 }
 
@@ -123,14 +129,11 @@ fn is_collector(address: &str) -> bool {
 pub fn names(table: &mut ConfigTable<'_>) -> Option<BTreeMap<String, String>> {
     const WANTED: &str = "must be a table of names as sent, each with an event's name";
     let mut names = BTreeMap::new();
-    for (sent, value) in entries(table, "names", WANTED)? {
+    read_entries(table, "names", WANTED, &mut |sent, value| {
         let name = value.as_str().and_then(|name| EventName::parse(name.to_owned()));
-        match name {
-            Some(name) => {
-                names.insert(sent, name.as_str().to_owned());
-            }
-            None => table.error("names", format!("{WANTED}; that of {sent:?} is {value}")),
-        }
-    }
+        let name = name.ok_or_else(|| format!("{WANTED}; that of {sent:?} is {value}"))?;
+        names.insert(sent.to_owned(), name.as_str().to_owned());
+        Ok(())
+    })?;
     Some(names)
 }

@@ -19,21 +19,23 @@ pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
     _request: DialectRequest<'_>,
 ) -> DialectAnswer {
-    let taken = DialectAnswer::text(202, "ok");
-    let (name, value) = DROPPED;
-    let dropped = DialectAnswer { headers: vec![(name, value.to_owned())], ..taken.clone() };
     let error = match outcomes {
-        Ok([(_, Outcome::Dropped(_))]) => return dropped,
-        Ok(_) => return taken,
+        Ok([(_, Outcome::Dropped(_))]) => return dropped(),
+        Ok(_) => return DialectAnswer::text(202, "ok"),
         Err(error) => error,
     };
     let status = match error.status() {
-        429 => return dropped,
+        429 => return dropped(),
         413 | 415 => 400,
         status => status,
     };
     let errors = object(vec![("request", vec![error.to_string()].into())]);
     DialectAnswer::object(status, vec![("errors", errors)]).retry_after(error)
+}
+
+fn dropped() -> DialectAnswer {
+    let (name, value) = DROPPED;
+    DialectAnswer { headers: vec![(name, value.to_owned())], ..DialectAnswer::text(202, "ok") }
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@
 //! posthog-js drops its events after a 429, so version 0 has 503 for it. A 204 is repeated, unless
 //! the request asks for it.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::{FailureCode, Outcome};
+use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 const EVENTS_V1: &str = "/i/v1/analytics/events";
 
@@ -65,7 +64,9 @@ pub fn answer(
     request: DialectRequest<'_>,
 ) -> DialectAnswer {
     match (outcomes, request.path) {
-        (Ok(outcomes), EVENTS_V1) => DialectAnswer::json(200, results(outcomes)),
+        (Ok(outcomes), EVENTS_V1) => {
+            DialectAnswer::object(200, vec![("results", results(outcomes))])
+        }
         (Ok(_), _) if request.parameter("beacon").is_some_and(|value| value == "1") => {
             DialectAnswer::empty(204)
         }
@@ -88,36 +89,26 @@ pub fn answer(
     }
 }
 
-/// The result of an event in version 1.
-#[derive(Serialize)]
-struct EventResult {
-    result: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<FailureCode>,
-}
-
-impl EventResult {
-    /// A failed event is kept, so its sender need not repeat it.
-    fn of(outcome: &Outcome) -> Self {
-        let (result, details) = match outcome {
-            Outcome::Accepted(_) | Outcome::Duplicate => ("ok", None),
-            Outcome::Failed(violation) => ("warning", Some(FailureCode::Rule(violation.code))),
-            Outcome::Dropped(reason) => ("drop", Some(FailureCode::Dropped(*reason))),
-        };
-        Self { result, details }
-    }
-}
-
-fn results(outcomes: &[(EventId, Outcome)]) -> String {
-    #[derive(Serialize)]
-    struct Results {
-        results: BTreeMap<String, EventResult>,
-    }
-    let mut results = BTreeMap::new();
+/// Returns the result of each event in version 1.
+fn results(outcomes: &[(EventId, Outcome)]) -> Value {
+    let mut results = Map::new();
     for (id, outcome) in outcomes {
-        results.insert(id.to_string(), EventResult::of(outcome));
+        results.put(&id.to_string(), result(outcome));
     }
-    serde_json::to_string(&Results { results }).unwrap_or_default()
+    Value::Object(results)
+}
+
+/// A failed event is kept, so its sender need not repeat it.
+fn result(outcome: &Outcome) -> Value {
+    let (result, details) = match outcome {
+        Outcome::Accepted(_) | Outcome::Duplicate => ("ok", None),
+        Outcome::Failed(violation) => ("warning", Some(FailureCode::Rule(violation.code))),
+        Outcome::Dropped(reason) => ("drop", Some(FailureCode::Dropped(*reason))),
+    };
+    let details = details.and_then(|code| serde_json::to_value(code).ok());
+    let mut members = vec![("result", result.into())];
+    members.extend(details.map(|details| ("details", details)));
+    object(members)
 }
 
 fn error_v1(code: &str, message: &str) -> String {

@@ -5,7 +5,6 @@
 //! copies of a request have a limit together; else their cost would grow with the square of its bytes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -118,10 +117,14 @@ impl<'l> ItemTexts<'l> {
     /// Returns the texts. Adds a member `repeat` to each that equals an earlier one, so that only a
     /// repeat of the request has the same items.
     pub fn numbered(self) -> Vec<Cow<'static, str>> {
-        let mut seen = BTreeMap::new();
-        let mut repeats = Vec::new();
+        let mut sorted: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        // How often each text came before, at the first of its places.
+        let mut counts = vec![0_usize; sorted.len()];
+        let mut repeats = Vec::with_capacity(sorted.len());
         for text in &self.texts {
-            let count: &mut usize = seen.entry(text.as_str()).or_default();
+            let first = sorted.partition_point(|other| *other < text.as_str());
+            let Some(count) = counts.get_mut(first) else { continue };
             repeats.push(*count);
             *count = count.saturating_add(1);
         }

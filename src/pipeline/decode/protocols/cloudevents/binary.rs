@@ -76,11 +76,14 @@ fn begins_with_byte(text: &str) -> bool {
 /// Removes the backslash before each character that has one.
 fn unescaped(inner: &str) -> String {
     let mut characters = inner.chars();
-    let next = || match characters.next() {
-        Some('\\') => characters.next(),
-        other => other,
-    };
-    std::iter::from_fn(next).collect()
+    let mut unescaped = String::new();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => unescaped.extend(characters.next()),
+            other => unescaped.push(other),
+        }
+    }
+    unescaped
 }
 
 /// Returns the body as a member of the event; none if it is empty.

@@ -145,22 +145,22 @@ fn parameters(
     let mut products = Map::new();
     for (name, value) in item {
         let (kind, inner) = name.split_once('.').unwrap_or((&name, ""));
-        let product = || name.strip_prefix("pr")?.parse::<u16>().ok();
-        match (kind, value) {
-            (REPEAT, _) => {}
-            ("ep", value) => props.put(inner, value),
-            ("epn", value) => props.put(inner, numeric(value)),
-            ("up", value) => user.put(inner, value),
-            ("upn", value) => user.put(inner, numeric(value)),
-            ("_et", value) => props.put("engagement_time_msec", numeric(value)),
-            ("cu", value) => props.put("currency", value),
-            (_, Value::String(text)) => match product() {
-                // As many digits as the largest has, so that 2 is before 10.
-                Some(number) => products.put(&format!("{number:05}"), self::product(&text)),
-                None => rest.put(&name, Value::String(text)),
-            },
-            (_, value) => rest.put(&name, value),
+        // As many digits as the largest has, so that 2 is before 10.
+        let number = name.strip_prefix("pr").and_then(|digits| digits.parse::<u16>().ok());
+        if let (Some(number), Value::String(text)) = (number, &value) {
+            products.put(&format!("{number:05}"), product(text));
+            continue;
         }
+        let (fields, field) = match kind {
+            REPEAT => continue,
+            "ep" | "epn" => (&mut props, inner),
+            "up" | "upn" => (&mut user, inner),
+            "_et" => (&mut props, "engagement_time_msec"),
+            "cu" => (&mut props, "currency"),
+            _ => (&mut rest, name.as_str()),
+        };
+        let is_number = matches!(kind, "epn" | "upn" | "_et");
+        fields.put(field, if is_number { numeric(value) } else { value });
     }
     if !products.is_empty() {
         props.put("items", Value::Array(products.into_values().collect()));

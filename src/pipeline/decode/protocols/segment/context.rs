@@ -144,5 +144,6 @@ fn apply_campaign(context: &mut Map<String, Value>, beacon: &mut Map<String, Val
 /// Whether the query or the fragment of `url` names a campaign; a click id alone is none.
 fn names_campaign(url: &str) -> bool {
     let parts = url.split(['?', '#']).skip(1);
-    Campaign { click_id: None, ..campaign(parts) } != Campaign::default()
+    let Campaign { source, medium, campaign, term, content, id, click_id: _ } = campaign(parts);
+    [source, medium, campaign, term, content, id].iter().any(Option::is_some)
 }
