@@ -15,6 +15,7 @@ fails, with its page and line. The rules, for authors of examples:
 - `python`, and `js` that calls `fetch`: a program that runs against the worker and exits with 0.
 - `toml`: of `[vars.HEADWATER]`, with or without that line: the worker accepts it, and delivers an event to
   the streams that it names, which are those of the template. Or wrangler's `routes`.
+- `json` that begins with the role `replay`: the roles of operators' keys.
 - `json` with `$schema`: a schema that the build compiles (tests/schema/samples.rs).
 - `sql`: of DuckDB, with `events` as scripts/query has them or as files below `data/`; or of Analytics
   Engine, `FROM headwater`.
@@ -85,6 +86,8 @@ def rule_of(block: Block) -> str | None:
     if block.language == "toml":
         return "wrangler routes" if "zone_name" in text else "configuration"
     if block.language == "json":
+        if first.startswith('{ "replay"'):
+            return "operator keys"
         return "schema" if '"$schema"' in text else "samples" if '"violations"' in text else None
     if block.language == "sql" or first.startswith("SELECT "):
         return "analytics" if "FROM headwater" in text else "sql"
@@ -463,6 +466,14 @@ def test_schemas_are_those_of_events(block: Block) -> None:
     schema = json.loads(block.text)
     assert re.fullmatch(r"/schemas/[a-z][a-z0-9_.]*\.json", schema["$id"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", schema["x-version"])
+
+
+@pytest.mark.parametrize("block", of("operator keys"))
+def test_operators_keys_have_the_roles_of_the_code(block: Block) -> None:
+    """What each opens is held by tests/worker/test_operator_keys.py."""
+    source = (ROOT / "src" / "config" / "operator_keys.rs").read_text()
+    names = re.findall(r'Self::\w+ => "(\w+)"', source)
+    assert set(json.loads(block.text)) == set(names)
 
 
 @pytest.mark.parametrize("block", of("sql"))

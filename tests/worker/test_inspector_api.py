@@ -52,7 +52,7 @@ def test_the_entry_of_a_good_event_has_all_its_results(
     assert entry.pop("record_bytes") == len(f"{line}\n".encode())
     assert entry.pop("at") == entry.pop("record")["received_at"]
     timing = entry.pop("timing")
-    assert 10 <= timing["wait_ms"] <= timing["deliver_ms"] <= timing["total_ms"]
+    assert 0 <= timing["wait_ms"] <= timing["deliver_ms"] <= timing["total_ms"]
     assert entry == {
         "seq": 1,
         "outcome": "accepted",

@@ -79,7 +79,7 @@ def test_a_request_is_one_point_however_many_beacons_it_has(
     }
     # A record gets its session in the shard, and the repeat's was not sent.
     assert 0 < point["bytes_out"] < stored + 2_000
-    assert 100 <= point["wait_ms"] <= point["deliver_ms"] <= point["total_ms"]
+    assert 0 <= point["wait_ms"] <= point["deliver_ms"] <= point["total_ms"]
     # Whole milliseconds of another clock.
     assert point["total_ms"] <= 1_000 * answer.seconds + 1
     assert point["wait_ms"] + point["send_ms"] <= point["deliver_ms"]

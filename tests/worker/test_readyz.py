@@ -118,6 +118,7 @@ def test_readyz_has_the_version_and_the_bound_parts(sharded: Worker) -> None:
         "AWS_SESSION_TOKEN": False,
         "HEADWATER_HASH_SECRET": False,
         "HEADWATER_OPERATOR_KEY": True,
+        "HEADWATER_OPERATOR_KEYS": False,
         "HEADWATER_INSPECT_TOKEN": False,
     }
 
