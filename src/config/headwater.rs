@@ -57,7 +57,7 @@ pub struct HeadwaterConfig {
     /// The operator's own addresses for them.
     pub protocol_paths: BTreeMap<String, Protocol>,
     /// The collectors to which their requests are also sent.
-    pub tee: BTreeMap<Protocol, String>,
+    pub tee: Vec<(Protocol, String)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
 }

@@ -69,7 +69,7 @@ pub struct Config {
     /// The operator's own addresses for them.
     pub protocol_paths: BTreeMap<String, Protocol>,
     /// The collectors to which their requests are also sent.
-    pub tee: BTreeMap<Protocol, String>,
+    pub tee: Vec<(Protocol, String)>,
     /// Limits of one request in such a protocol.
     pub protocol_limits: Limits,
     /// The keys of the operator's own servers.

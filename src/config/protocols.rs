@@ -50,6 +50,11 @@ fn read_entries(
     Some(())
 }
 
+/// Returns the problem of an entry's value.
+fn unwanted(wanted: &str, name: &str, value: &Value) -> String {
+    format!("{wanted}; that of {name:?} is {value}")
+}
+
 /// Parses `protocol_paths`: addresses for protocols, such as one that blockers do not know.
 pub fn paths(
     table: &mut ConfigTable<'_>,
@@ -62,7 +67,7 @@ pub fn paths(
     read_entries(table, "protocol_paths", WANTED, &mut |path, value| {
         let named = value.as_str().and_then(Protocol::of_name);
         let Some(protocol) = named.filter(|protocol| protocols.contains(protocol)) else {
-            return Err(format!("{WANTED}; that of {path:?} is {value}"));
+            return Err(unwanted(WANTED, path, value));
         };
         if !is_plain(path) {
             return Err(format!("{WANTED}; {path:?} is no path"));
@@ -97,19 +102,19 @@ pub fn warn_of_shared(
 }
 
 /// Parses `tee`: the collector to which the requests of a protocol are also sent.
-pub fn tee(table: &mut ConfigTable<'_>) -> BTreeMap<Protocol, String> {
+pub fn tee(table: &mut ConfigTable<'_>) -> Vec<(Protocol, String)> {
     const WANTED: &str =
         "must be a table of protocols, each with a collector such as \"https://collector.example\"";
-    let mut collectors = BTreeMap::new();
+    let mut collectors = Vec::new();
     read_entries(table, "tee", WANTED, &mut |name, value| {
         let Some(protocol) = Protocol::of_name(name) else {
             return Err(format!("{WANTED}; {name:?} is no protocol"));
         };
         let address = value.as_str().map(|address| address.trim_end_matches('/'));
         let Some(address) = address.filter(|address| is_collector(address)) else {
-            return Err(format!("{WANTED}; that of {name:?} is {value}"));
+            return Err(unwanted(WANTED, name, value));
         };
-        collectors.insert(protocol, address.to_owned());
+        collectors.push((protocol, address.to_owned()));
         Ok(())
     });
     collectors
@@ -131,7 +136,7 @@ pub fn names(table: &mut ConfigTable<'_>) -> Option<BTreeMap<String, String>> {
     let mut names = BTreeMap::new();
     read_entries(table, "names", WANTED, &mut |sent, value| {
         let name = value.as_str().and_then(|name| EventName::parse(name.to_owned()));
-        let name = name.ok_or_else(|| format!("{WANTED}; that of {sent:?} is {value}"))?;
+        let name = name.ok_or_else(|| unwanted(WANTED, sent, value))?;
         names.insert(sent.to_owned(), name.as_str().to_owned());
         Ok(())
     })?;

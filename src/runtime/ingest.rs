@@ -266,10 +266,10 @@ impl<'a> IngestHandler<'a> {
         self.set_cookie = network_id.map(|network| network.set_cookie);
         let inflated = inflated.as_deref().ok();
         let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
-        self.tee = config
-            .tee
-            .get(&protocol)
-            .map(|collector| Tee::new(protocol, collector, head, &headers, context.ip, bytes));
+        self.tee =
+            config.tee.iter().find(|(of, _)| *of == protocol).map(|(_, collector)| {
+                Tee::new(protocol, collector, head, &headers, context.ip, bytes)
+            });
         self.keep(batch?)
     }
 

@@ -4,7 +4,7 @@
 
 use super::item;
 use super::protobuf::WireValue::{Bytes, Fixed64, Varint};
-use super::protobuf::{WireFields, malformed, text};
+use super::protobuf::{WireFields, WireValue, malformed, text};
 use crate::base::text::hexadecimal;
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::{ItemTexts, quoted};
@@ -51,34 +51,24 @@ fn resource_logs(message: &[u8], texts: &mut ItemTexts<'_>) -> Result<(), Protoc
 
 /// Writes `Resource`.
 fn resource(message: &[u8]) -> Result<String, ProtocolError> {
-    let mut attributes = JsonList::default();
-    for field in WireFields::of(message) {
-        if let (1, Bytes(attribute)) = field? {
-            attributes.push(&key_value(attribute, 0)?);
-        }
-    }
-    Ok(format!("{{\"attributes\":{}}}", attributes.end()))
+    described(message, 1, &|_| Ok(None))
 }
 
 /// Writes `InstrumentationScope`.
 fn scope(message: &[u8]) -> Result<String, ProtocolError> {
-    let (mut members, mut attributes) = (String::new(), JsonList::default());
-    for field in WireFields::of(message) {
-        match field? {
-            (1, Bytes(name)) => members.push_str(&member("name", &quoted(text(name)?))),
-            (2, Bytes(version)) => members.push_str(&member("version", &quoted(text(version)?))),
-            (3, Bytes(attribute)) => attributes.push(&key_value(attribute, 0)?),
-            _ => {}
-        }
-    }
-    Ok(format!("{{{members}\"attributes\":{}}}", attributes.end()))
+    described(message, 3, &|field| {
+        Ok(Some(match field {
+            (1, Bytes(name)) => ("name", quoted(text(name)?)),
+            (2, Bytes(version)) => ("version", quoted(text(version)?)),
+            _ => return Ok(None),
+        }))
+    })
 }
 
 /// Writes `LogRecord`.
 fn log_record(message: &[u8]) -> Result<String, ProtocolError> {
-    let (mut members, mut attributes) = (String::new(), JsonList::default());
-    for field in WireFields::of(message) {
-        let (name, value) = match field? {
+    described(message, 6, &|field| {
+        Ok(Some(match field {
             (1, Fixed64(time)) => ("timeUnixNano", format!("\"{time}\"")),
             (2, Varint(number)) => ("severityNumber", number.to_string()),
             (3, Bytes(severity)) => ("severityText", quoted(text(severity)?)),
@@ -87,20 +77,36 @@ fn log_record(message: &[u8]) -> Result<String, ProtocolError> {
             (10, Bytes(id)) => ("spanId", quoted(&hexadecimal(id))),
             (11, Fixed64(time)) => ("observedTimeUnixNano", format!("\"{time}\"")),
             (12, Bytes(name)) => ("eventName", quoted(text(name)?)),
-            (6, Bytes(attribute)) => {
-                attributes.push(&key_value(attribute, 0)?);
-                continue;
-            }
-            _ => continue,
-        };
-        members.push_str(&member(name, &value));
-    }
-    Ok(format!("{{{members}\"attributes\":{}}}", attributes.end()))
+            _ => return Ok(None),
+        }))
+    })
 }
 
-/// Writes a member, with a comma after it.
-fn member(name: &str, value: &str) -> String {
-    format!("\"{name}\":{value},")
+/// A member of an object: its name, and its value as JSON.
+type Member = (&'static str, String);
+
+/// Reads a field of a message; `None` if it is no member.
+type ReadMember = dyn Fn((u64, WireValue<'_>)) -> Result<Option<Member>, ProtocolError>;
+
+/// Writes the members that `member` reads from the fields of a message, then its attributes, which
+/// are its field `attributes`.
+fn described(
+    message: &[u8],
+    attributes: u64,
+    member: &ReadMember,
+) -> Result<String, ProtocolError> {
+    let (mut members, mut list) = (String::new(), JsonList::default());
+    for field in WireFields::of(message) {
+        let field = field?;
+        if let (number, Bytes(attribute)) = field
+            && number == attributes
+        {
+            list.push(&key_value(attribute, 0)?);
+        } else if let Some((name, value)) = member(field)? {
+            members.push_str(&format!("\"{name}\":{value},"));
+        }
+    }
+    Ok(format!("{{{members}\"attributes\":{}}}", list.end()))
 }
 
 /// Writes `KeyValue`.
