@@ -15,7 +15,7 @@ const LOOKS = [
   { viewport: PHONE, colorScheme: "dark" },
   { viewport: SMALL, colorScheme: "light" },
 ];
-const ALLOWED = /^(HTML|HEAD|META|TITLE|STYLE|BODY|H1|FIGURE|PICTURE|SOURCE|IMG|DIV|TABLE|THEAD|TBODY|TR|TH|TD)$/;
+const ALLOWED = /^(HTML|HEAD|META|TITLE|STYLE|BODY|H1|FIGURE|PICTURE|SOURCE|IMG|DIV|FOOTER|TABLE|THEAD|TBODY|TR|TH|TD)$/;
 
 describe("a chart's page", { skip: !FOLDER && "HEADWATER_CHARTS is not set" }, () => {
   let browser;

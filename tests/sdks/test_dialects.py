@@ -52,7 +52,9 @@ def workers(aws: LocalAws) -> Iterator[Workers]:
 def runs(request: pytest.FixtureRequest, workers: Workers) -> Iterator[Runs]:
     """The runs of all tests that are selected, begun at once: each waits for seconds or a minute."""
     calls = [getattr(item, "callspec", None) for item in request.session.items]
-    cases = [(each.params["sdk"], each.params["case"]) for each in calls if each and "case" in each.params]
+    # Tests of other files have parameters of these names, too.
+    params = [each.params for each in calls if each and {"sdk", "case"} <= each.params.keys()]
+    cases = [(each["sdk"], each["case"]) for each in params]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = {
             (sdk.name, case): pool.submit(show, sdk, case, workers, KEY)
