@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -182,11 +183,11 @@ def funnel(events: Iterable[Sent]) -> list[tuple[str, ...]]:
         if step < len(steps) and each.name == steps[step]:
             reached[each.name] += 1
             at[session] = step + 1
-    first = reached[steps[0]]
-    return [
-        (f"{number} {step}", str(reached[step]), str(round(100 * reached[step] / first, 1)))
-        for number, step in enumerate(steps, 1)
-    ]  # fmt: skip
+    counts = [reached[step] for step in steps]
+    shares = [str(round(100 * count / counts[0], 1)) for count in counts]
+    of_previous = ["", *(str(round(100 * count / before, 1)) for before, count in pairwise(counts))]
+    numbered = [f"{number} {step}" for number, step in enumerate(steps, 1)]
+    return list(zip(numbered, map(str, counts), shares, of_previous, strict=True))
 
 
 def events_per_day(events: Iterable[Sent]) -> list[tuple[str, ...]]:
