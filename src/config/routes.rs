@@ -108,3 +108,86 @@ fn sample(table: &mut ConfigTable<'_>) -> Option<SampleRate> {
     }
     rate
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Config;
+    use super::super::tests::{error_count, settings};
+    use crate::delivery::aggregate::Aggregation;
+    use crate::model::stream::Stream;
+
+    #[test]
+    fn a_stream_set_is_all_of_its_members() {
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["routes"] = json!([
+            {"level": "high", "to": "firehose:e-2"},
+            {"level": "low", "to": "firehose:e-{1..3}", "aggregate": false},
+            {"to": "kinesis:k-{0..1}"},
+        ]);
+        table["failed_stream"] = json!("firehose:f-{08..09}");
+        let config = Config::parse(settings).unwrap();
+        let streams: Vec<String> =
+            config.streams().iter().map(|stream| stream.to_string()).collect();
+        let expected = [
+            "firehose:e-2",
+            "firehose:e-1",
+            "firehose:e-3",
+            "kinesis:k-0",
+            "kinesis:k-1",
+            "firehose:f-08",
+            "firehose:f-09",
+        ];
+        assert_eq!(streams, expected);
+        assert_eq!(config.stream_sets().len(), 4);
+        assert!(config.streams().iter().all(|stream| config.names(stream)));
+        let stream = |name| Stream::parse(name).unwrap();
+        assert!(!config.names(&stream("firehose:e-4")) && !config.names(&stream("firehose:f-8")));
+        assert_eq!(
+            config.settings_of(&stream("firehose:e-2")),
+            ["HEADWATER.routes[0].to", "HEADWATER.routes[1].to"]
+        );
+        assert_eq!(config.settings_of(&stream("firehose:f-09")), ["HEADWATER.failed_stream"]);
+        let aggregation = |name| config.destinations.policy_of(&stream(name)).aggregation;
+        assert_eq!(aggregation("firehose:e-3"), Aggregation::Off);
+        assert_ne!(aggregation("kinesis:k-1"), Aggregation::Off);
+    }
+
+    #[test]
+    fn a_mistake_in_a_stream_set_names_its_key() {
+        for (key, value, problem) in [
+            (
+                "failed_stream",
+                json!("firehose:f-{1..0}"),
+                "failed_stream has the range \"1..0\", whose first number is above its last",
+            ),
+            (
+                "failed_stream",
+                json!("firehose:events-{0..256}"),
+                "failed_stream has 257 streams, limit 256",
+            ),
+            (
+                "routes",
+                json!([{"to": "firehose:{0..1}-{0..1}"}]),
+                "routes[0].to has more than one range of numbers; a set of streams has one, such as {0..15}",
+            ),
+            (
+                "routes",
+                json!([{"to": "firehose:events-{faild,failed}"}]),
+                "routes[0].to has the range \"{faild,failed}\"; a range is two numbers of at most 9 digits, such as {0..15}, with leading zeros only if both have the same number of digits",
+            ),
+        ] {
+            let mut settings = settings();
+            settings.headwater.as_mut().unwrap()[key] = value;
+            assert!(error_count(settings).contains(&format!("HEADWATER.{problem}")), "{problem}");
+        }
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["routes"] = json!([{"to": "firehose:e-{0..3}"}]);
+        table["failed_stream"] = json!("firehose:e-3");
+        let problem = "HEADWATER.failed_stream must be a stream that no route goes to";
+        assert_eq!(error_count(settings), [problem]);
+    }
+}

@@ -76,3 +76,66 @@ pub fn server_keys(
     }
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::{sentences, settings};
+    use super::super::{Config, RawConfig};
+
+    #[test]
+    fn a_server_key_of_two_tenants_is_used_for_neither() {
+        let (shared, own) = ("s".repeat(32), "o".repeat(32));
+        let mut settings = settings();
+        settings.headwater.as_mut().unwrap()["keys"] =
+            json!({"pk_a": {"tenant": "a"}, "pk_b": {"tenant": "b"}});
+        settings.server_keys = Some(json!({"b": [own, shared], "a": [shared, shared]}).to_string());
+        let config = Config::parse(settings).unwrap();
+        assert_eq!(
+            sentences(&config.warnings),
+            ["HEADWATER_SERVER_KEYS must have a key of its own for each tenant; \"a\" and \"b\" \
+              share one, which is used for neither"; 2]
+        );
+        assert_eq!(config.server_keys.tenant_of(&shared), None);
+        assert_eq!(config.server_keys.tenant_of(&own), Some("b"));
+        assert!(config.server_keys.of_tenant("a").is_empty());
+        assert_eq!(config.server_keys.of_tenant("b").len(), 1);
+    }
+
+    #[test]
+    fn a_server_key_that_cannot_be_used_is_left_out_with_a_warning() {
+        let long = "k".repeat(32);
+        let with = |keys: Value| {
+            let server_keys = Some(match keys {
+                Value::String(text) => text,
+                other => other.to_string(),
+            });
+            let config = Config::parse(RawConfig { server_keys, ..settings() }).unwrap();
+            (config.server_keys.of_tenant("default").len(), sentences(&config.warnings))
+        };
+        assert_eq!(with(json!({"default": [long, "l".repeat(32)]})), (2, Vec::new()));
+        let of_key = |problem: &str| vec![format!("HEADWATER_SERVER_KEYS {problem}")];
+        for (keys, count, problem) in [
+            (
+                json!("sk_1"),
+                0,
+                "must be a JSON object of tenants, each with its keys; until then there are no server keys",
+            ),
+            (
+                json!({"default": [long, "short"]}),
+                1,
+                "must have keys of at least 32 characters; key 1 of \"default\" is shorter, and is not used",
+            ),
+            (json!({"default": 7}), 0, "must have texts as keys; key 0 of \"default\" is none"),
+            (
+                json!({"shop": long}),
+                0,
+                "names the tenant \"shop\", which HEADWATER.keys does not have",
+            ),
+        ] {
+            let (found, warnings) = with(keys);
+            assert_eq!((found, warnings), (count, of_key(problem)));
+        }
+    }
+}

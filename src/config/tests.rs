@@ -3,7 +3,6 @@ use serde_json::json;
 use super::operator_keys::OperatorRole;
 use super::*;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
-use crate::ingest::dialects::{self, DialectRequest};
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction};
 
@@ -29,11 +28,11 @@ pub(crate) fn error_count(settings: RawConfig) -> Vec<String> {
 }
 
 pub(crate) fn warnings(settings: RawConfig) -> Vec<String> {
-    of(&Config::parse(settings).unwrap().warnings)
+    sentences(&Config::parse(settings).unwrap().warnings)
 }
 
-fn of(sentences: &[ConfigError]) -> Vec<String> {
-    sentences.iter().map(ConfigError::to_string).collect()
+pub(crate) fn sentences(errors: &[ConfigError]) -> Vec<String> {
+    errors.iter().map(ConfigError::to_string).collect()
 }
 
 #[test]
@@ -128,7 +127,7 @@ fn a_short_secret_turns_off_its_part_only() {
     })
     .unwrap();
     assert_eq!(
-        of(&config.warnings),
+        sentences(&config.warnings),
         [
             "HEADWATER_OPERATOR_KEY must have at least 32 characters; until then no failed event can be replayed, no quarantined record exported, and /readyz shows no details",
             "HEADWATER_INSPECT_TOKEN must have at least 32 characters; until then there is no inspector",
@@ -192,8 +191,8 @@ fn an_old_word_of_an_optional_part_turns_off_that_part() {
         table[key] = value;
         let read = Config::read(RawConfig { headwater: Some(table), ..settings() });
         let found = match read {
-            Ok(config) => of(&config.warnings),
-            Err(found) => of(&found.errors),
+            Ok(config) => sentences(&config.warnings),
+            Err(found) => sentences(&found.errors),
         };
         assert_eq!(found, [format!("HEADWATER.{sentence}")]);
     }
@@ -227,7 +226,7 @@ fn an_inspector_needs_its_object() {
     let config = Config::parse(with(Binding::Absent)).unwrap();
     assert!(!config.has_inspector);
     assert_eq!(
-        of(&config.warnings),
+        sentences(&config.warnings),
         [
             "INSPECTOR is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector"
         ]
@@ -280,7 +279,7 @@ fn a_misconfigured_part_is_off_and_events_are_accepted() {
         let mut table = headwater();
         table[key] = value;
         let config = Config::parse(RawConfig { headwater: Some(table), ..settings() }).unwrap();
-        assert_eq!(of(&config.warnings), [sentence]);
+        assert_eq!(sentences(&config.warnings), [sentence]);
         assert_eq!(config.addresses, default.addresses);
         assert_eq!(format!("{:?}", config.enrichment), format!("{:?}", default.enrichment));
         assert_eq!(format!("{:?}", config.log), format!("{:?}", default.log));
@@ -468,246 +467,4 @@ fn what_a_request_may_become_grows_with_what_it_may_hold() {
     assert_eq!(limits(json!({"max_inflated_bytes": 2_097_152})), (100_000, 8_388_608));
     let set = json!({"max_inflated_bytes": 2_097_152, "max_record_bytes": 7});
     assert_eq!(limits(set), (100_000, 7));
-}
-
-#[test]
-fn protocols_are_served_that_are_named() {
-    let mut settings = settings();
-    settings.headwater.as_mut().unwrap()["protocols"] = json!(["segment", "posthog"]);
-    settings.headwater.as_mut().unwrap()["names"] = json!({"Order Completed": "order_done"});
-    let config = Config::parse(settings.clone()).unwrap();
-    assert_eq!(config.protocols, [Protocol::Segment, Protocol::Posthog]);
-    let names = &config.tenants.find(None).unwrap().names;
-    assert_eq!(names.get("Order Completed").map(String::as_str), Some("order_done"));
-    assert!(config.protocol_limits.max_body_bytes > config.limits.max_body_bytes);
-    for (listed, problem) in [
-        (json!(["segment", "segment"]), "must name \"segment\" once"),
-        (
-            json!(["mixpanel", "segment"]),
-            "must list some of segment, snowplow, posthog, cloudevents, otlp, plausible, umami, \
-             ga4, amplitude; \"mixpanel\" is none",
-        ),
-    ] {
-        settings.headwater.as_mut().unwrap()["protocols"] = listed;
-        let config = Config::parse(settings.clone()).unwrap();
-        assert_eq!(config.protocols, [Protocol::Segment]);
-        let instead = "; until then the rest of protocols is served";
-        assert_eq!(of(&config.warnings), [format!("HEADWATER.protocols {problem}{instead}")]);
-    }
-}
-
-#[test]
-fn an_address_of_two_protocols_is_a_warning() {
-    let warnings = |protocols: &[&str], paths: Value| {
-        let mut settings = settings();
-        let table = settings.headwater.as_mut().unwrap();
-        table["protocols"] = json!(protocols);
-        table["protocol_paths"] = paths;
-        of(&Config::parse(settings).unwrap().warnings)
-    };
-    let expected = "HEADWATER.protocols has amplitude before posthog, which both have the address \
-         \"/batch\"; amplitude gets it. Give posthog a path of its own in HEADWATER.protocol_paths, if \
-         its SDKs use this one";
-    let both = ["amplitude", "segment", "posthog"];
-    assert_eq!(warnings(&both, json!({})), [expected]);
-    assert_eq!(warnings(&both, json!({"/amp": "amplitude"})), [expected]);
-    assert!(warnings(&both, json!({"/ph": "posthog"})).is_empty());
-    assert!(warnings(&["segment", "posthog"], json!({})).is_empty());
-}
-
-#[test]
-fn a_protocol_can_have_paths_of_its_own() {
-    let mut settings = settings();
-    let table = settings.headwater.as_mut().unwrap();
-    table["protocols"] = json!(["snowplow", "posthog"]);
-    table["endpoint"] = json!("/collect");
-    let with = |settings: &mut RawConfig, paths: Value| {
-        settings.headwater.as_mut().unwrap()["protocol_paths"] = paths;
-        Config::parse(settings.clone()).unwrap()
-    };
-    let config = with(&mut settings, json!({"/com.shop/t": "snowplow", "/in": "posthog"}));
-    let head = |path| DialectRequest { is_post: true, path, query: "", host: "", content_type: "" };
-    let served = |path| {
-        let served = dialects::served(&config.protocols, &config.protocol_paths, head(path));
-        served.map(|address| (address.protocol, address.request.path))
-    };
-    let tp2 = "/com.snowplowanalytics.snowplow/tp2";
-    assert_eq!(served("/com.shop/t"), Some((Protocol::Snowplow, tp2)));
-    assert_eq!(served("/in"), Some((Protocol::Posthog, "/e")));
-    assert_eq!(served("/in/batch"), Some((Protocol::Posthog, "/batch")));
-    assert_eq!(served("/batch"), Some((Protocol::Posthog, "/batch")));
-    assert_eq!((served("/inn"), served("/in/v1/nothing")), (None, None));
-    let wanted = "HEADWATER.protocol_paths must be a table of paths such as \"/shop\", each with a protocol of HEADWATER.protocols";
-    for (paths, problem) in [
-        (json!([]), wanted.to_owned()),
-        (json!({"/a": "segment"}), format!("{wanted}; that of \"/a\" is \"segment\"")),
-        (json!({"a b": "posthog"}), format!("{wanted}; \"a b\" is no path")),
-        (
-            json!({"/collect": "posthog"}),
-            "HEADWATER.protocol_paths must not have \"/collect\", which the worker serves itself"
-                .to_owned(),
-        ),
-    ] {
-        let config = with(&mut settings, paths);
-        assert!(config.protocol_paths.is_empty());
-        let expected = format!("{problem}; until then no such path is served");
-        assert_eq!(of(&config.warnings), [expected]);
-    }
-}
-
-#[test]
-fn a_protocol_is_also_sent_to_another_collector() {
-    let mut settings = settings();
-    let with = |settings: &mut RawConfig, tee: Value| {
-        settings.headwater.as_mut().unwrap()["tee"] = tee;
-        Config::parse(settings.clone()).unwrap()
-    };
-    let tee =
-        json!({"segment": "https://api.segment.example/", "snowplow": "http://127.0.0.1:9/sp"});
-    let found: Vec<_> = with(&mut settings, tee).tee.into_iter().collect();
-    let expected = [
-        (Protocol::Segment, "https://api.segment.example".to_owned()),
-        (Protocol::Snowplow, "http://127.0.0.1:9/sp".to_owned()),
-    ];
-    assert_eq!(found, expected);
-    let wanted = "HEADWATER.tee must be a table of protocols, each with a collector such as \"https://collector.example\"";
-    for (tee, problem) in [
-        (json!([]), ""),
-        (json!({"mixpanel": "https://a.example"}), "; \"mixpanel\" is no protocol"),
-        (json!({"segment": "a.example"}), "; that of \"segment\" is \"a.example\""),
-        (json!({"segment": "ftp://a.example"}), "; that of \"segment\" is \"ftp://a.example\""),
-        (
-            json!({"segment": "https://a.example/?b=1"}),
-            "; that of \"segment\" is \"https://a.example/?b=1\"",
-        ),
-        (json!({"segment": 7}), "; that of \"segment\" is 7"),
-    ] {
-        let config = with(&mut settings, tee);
-        assert!(config.tee.is_empty());
-        let expected = format!("{wanted}{problem}; until then nothing is sent there");
-        assert_eq!(of(&config.warnings), [expected]);
-    }
-}
-
-#[test]
-fn a_server_key_of_two_tenants_is_used_for_neither() {
-    let (shared, own) = ("s".repeat(32), "o".repeat(32));
-    let mut settings = settings();
-    settings.headwater.as_mut().unwrap()["keys"] =
-        json!({"pk_a": {"tenant": "a"}, "pk_b": {"tenant": "b"}});
-    settings.server_keys = Some(json!({"b": [own, shared], "a": [shared, shared]}).to_string());
-    let config = Config::parse(settings).unwrap();
-    assert_eq!(
-        of(&config.warnings),
-        ["HEADWATER_SERVER_KEYS must have a key of its own for each tenant; \"a\" and \"b\" \
-          share one, which is used for neither"; 2]
-    );
-    assert_eq!(config.server_keys.tenant_of(&shared), None);
-    assert_eq!(config.server_keys.tenant_of(&own), Some("b"));
-    assert!(config.server_keys.of_tenant("a").is_empty());
-    assert_eq!(config.server_keys.of_tenant("b").len(), 1);
-}
-
-#[test]
-fn a_server_key_that_cannot_be_used_is_left_out_with_a_warning() {
-    let long = "k".repeat(32);
-    let with = |keys: Value| {
-        let server_keys = Some(match keys {
-            Value::String(text) => text,
-            other => other.to_string(),
-        });
-        let config = Config::parse(RawConfig { server_keys, ..settings() }).unwrap();
-        (config.server_keys.of_tenant("default").len(), of(&config.warnings))
-    };
-    assert_eq!(with(json!({"default": [long, "l".repeat(32)]})), (2, Vec::new()));
-    let of_key = |problem: &str| vec![format!("HEADWATER_SERVER_KEYS {problem}")];
-    for (keys, count, problem) in [
-        (
-            json!("sk_1"),
-            0,
-            "must be a JSON object of tenants, each with its keys; until then there are no server keys",
-        ),
-        (
-            json!({"default": [long, "short"]}),
-            1,
-            "must have keys of at least 32 characters; key 1 of \"default\" is shorter, and is not used",
-        ),
-        (json!({"default": 7}), 0, "must have texts as keys; key 0 of \"default\" is none"),
-        (json!({"shop": long}), 0, "names the tenant \"shop\", which HEADWATER.keys does not have"),
-    ] {
-        let (found, warnings) = with(keys);
-        assert_eq!((found, warnings), (count, of_key(problem)));
-    }
-}
-
-#[test]
-fn a_stream_set_is_all_of_its_members() {
-    let mut settings = settings();
-    let table = settings.headwater.as_mut().unwrap();
-    table["routes"] = json!([
-        {"level": "high", "to": "firehose:e-2"},
-        {"level": "low", "to": "firehose:e-{1..3}", "aggregate": false},
-        {"to": "kinesis:k-{0..1}"},
-    ]);
-    table["failed_stream"] = json!("firehose:f-{08..09}");
-    let config = Config::parse(settings).unwrap();
-    let streams: Vec<String> = config.streams().iter().map(|stream| stream.to_string()).collect();
-    let expected = [
-        "firehose:e-2",
-        "firehose:e-1",
-        "firehose:e-3",
-        "kinesis:k-0",
-        "kinesis:k-1",
-        "firehose:f-08",
-        "firehose:f-09",
-    ];
-    assert_eq!(streams, expected);
-    assert_eq!(config.stream_sets().len(), 4);
-    assert!(config.streams().iter().all(|stream| config.names(stream)));
-    let stream = |name| Stream::parse(name).unwrap();
-    assert!(!config.names(&stream("firehose:e-4")) && !config.names(&stream("firehose:f-8")));
-    assert_eq!(
-        config.settings_of(&stream("firehose:e-2")),
-        ["HEADWATER.routes[0].to", "HEADWATER.routes[1].to"]
-    );
-    assert_eq!(config.settings_of(&stream("firehose:f-09")), ["HEADWATER.failed_stream"]);
-    let aggregation = |name| config.destinations.policy_of(&stream(name)).aggregation;
-    assert_eq!(aggregation("firehose:e-3"), Aggregation::Off);
-    assert_ne!(aggregation("kinesis:k-1"), Aggregation::Off);
-}
-
-#[test]
-fn a_mistake_in_a_stream_set_names_its_key() {
-    for (key, value, problem) in [
-        (
-            "failed_stream",
-            json!("firehose:f-{1..0}"),
-            "failed_stream has the range \"1..0\", whose first number is above its last",
-        ),
-        (
-            "failed_stream",
-            json!("firehose:events-{0..256}"),
-            "failed_stream has 257 streams, limit 256",
-        ),
-        (
-            "routes",
-            json!([{"to": "firehose:{0..1}-{0..1}"}]),
-            "routes[0].to has more than one range of numbers; a set of streams has one, such as {0..15}",
-        ),
-        (
-            "routes",
-            json!([{"to": "firehose:events-{faild,failed}"}]),
-            "routes[0].to has the range \"{faild,failed}\"; a range is two numbers of at most 9 digits, such as {0..15}, with leading zeros only if both have the same number of digits",
-        ),
-    ] {
-        let mut settings = settings();
-        settings.headwater.as_mut().unwrap()[key] = value;
-        assert!(error_count(settings).contains(&format!("HEADWATER.{problem}")), "{problem}");
-    }
-    let mut settings = settings();
-    let table = settings.headwater.as_mut().unwrap();
-    table["routes"] = json!([{"to": "firehose:e-{0..3}"}]);
-    table["failed_stream"] = json!("firehose:e-3");
-    let problem = "HEADWATER.failed_stream must be a stream that no route goes to";
-    assert_eq!(error_count(settings), [problem]);
 }
