@@ -35,6 +35,8 @@ pub enum ShardChoice {
     OfDevice(u64),
     /// Its request, since the event has no device; with the hash of the event's id.
     WithRequest(u64),
+    /// The same, since its device overflows, as its record says.
+    Overflow(u64),
     /// Any shard: it is a failed event, or there are no shards.
     Any,
 }
@@ -82,7 +84,7 @@ impl<'a> PendingRecord<'a> {
     #[must_use]
     fn overflowing(self) -> Self {
         let (Some(to), Some(event)) = (self.overflow, self.item.event) else { return self };
-        let shard = ShardChoice::WithRequest(event_hash(&event));
+        let shard = ShardChoice::Overflow(event_hash(&event));
         let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
         let item = ShardItem {
             to: Cow::Borrowed(to),
@@ -93,9 +95,12 @@ impl<'a> PendingRecord<'a> {
         Self { shard, item, ..self }
     }
 
-    /// Marks the record as delivered without its shard.
+    /// Marks the record as delivered without its shard, unless it has left that before.
     #[must_use]
     pub fn direct(self) -> Self {
+        if let ShardChoice::Overflow(_) = self.shard {
+            return self;
+        }
         let item = ShardItem { record: self.item.record.past_its_shard(), ..self.item };
         Self { item, ..self }
     }
@@ -160,10 +165,12 @@ pub fn by_shard<'a>(
 ) -> Vec<(ShardNumber, Vec<PendingRecord<'a>>)> {
     let of_device = |record: &PendingRecord<'_>| match record.shard {
         ShardChoice::OfDevice(hash) => Some(hash),
-        ShardChoice::WithRequest(_) | ShardChoice::Any => None,
+        ShardChoice::WithRequest(_) | ShardChoice::Overflow(_) | ShardChoice::Any => None,
     };
     let smallest_id = records.iter().filter_map(|record| match record.shard {
-        ShardChoice::WithRequest(hash) => Some((record.item.event?.session_event.event_id, hash)),
+        ShardChoice::WithRequest(hash) | ShardChoice::Overflow(hash) => {
+            Some((record.item.event?.session_event.event_id, hash))
+        }
         ShardChoice::OfDevice(_) | ShardChoice::Any => None,
     });
     let of_request = records
@@ -321,6 +328,9 @@ mod tests {
             shards.extend(grouped(vec![sent], 0).into_iter().map(|(shard, _)| shard));
         }
         assert!(shards.len() > 40, "its events spread: {}", shards.len());
+        let direct = send(of_device(1, 60)).direct().item.record;
+        let line = String::from_utf8(direct.bytes().to_vec()).unwrap();
+        assert_eq!(line.matches("delivered_via").count(), 1, "{line}");
         assert!(matches!(send(of_device(2, 0)).shard, ShardChoice::OfDevice(_)));
         assert!(matches!(send(without_device(0)).shard, ShardChoice::WithRequest(_)));
     }
