@@ -2,9 +2,9 @@
 //!
 //! Firehose bills each record rounded up to 5 KiB, so a 600-byte event that is sent alone costs
 //! eight times its size. Lines are put into one record, in their order, within a whole number of
-//! those units. A stream with dynamic partitioning splits such a record into its lines again. Rounding up once never costs more than rounding up twice. An
-//! aggregated record must be small enough to be sent again, and to be split if its stream rejects
-//! one line.
+//! those units. Rounding up once never costs more than rounding up twice. A stream with dynamic
+//! partitioning splits such a record into its lines again. An aggregated record must be small enough
+//! to be sent again, and to be split if its stream rejects one line.
 
 use crate::model::record::{PartitionKey, Record};
 

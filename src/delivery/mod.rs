@@ -4,8 +4,8 @@
 //! several events into one billed record, and [`request`] groups records into calls. [`service`]
 //! and [`aws`] write the two wire formats and sign; [`response`] reads the result of each record.
 //! [`health`] tracks the state of a stream, and [`limiter`] bounds its calls; [`call_slots`] bounds
-//! those of an object. [`destinations`] holds the delivery settings of each stream. [`rejected`] makes the failed event of a record that
-//! its stream will never accept. [`stats`] counts.
+//! those of an object. [`destinations`] holds the delivery settings of each stream. [`rejected`]
+//! makes the failed event of a record that its stream will never accept. [`stats`] counts.
 
 pub mod aggregate;
 pub mod aws;

@@ -396,7 +396,7 @@ impl ShardCore {
     /// `linger_ms`, or not at all if no other request is expected in that time. `free_calls` is the
     /// number of calls that may be started, and `accepting_at` is when a stream that may be called
     /// last accepted a record. A batch for a stream set goes to the shard's member, or to another one
-    /// if that `is_sick` or has records in the spill that come first. Call this after each admission,
+    /// if that `is_avoided` or has records in the spill that come first. Call this after each admission,
     /// report, timer and end of a call.
     pub fn next_actions(
         &mut self,
@@ -404,16 +404,16 @@ impl ShardCore {
         linger_ms: u64,
         mut free_calls: usize,
         accepting_at: impl Fn(&Stream) -> Option<Milliseconds>,
-        is_sick: impl Fn(&Stream) -> bool,
+        is_avoided: impl Fn(&Stream) -> bool,
     ) -> NextActions {
         let (due, wake_at) = self.batches.due(now, linger_ms);
         let mut next = NextActions { wake_at, ..NextActions::default() };
         for batch in due {
             let Some(set) = self.batches.set_of(batch) else { continue };
-            let is_avoided = |stream: &Stream| {
-                is_sick(stream) || self.spill.must_queue(stream, accepting_at(stream))
+            let is_unfit = |stream: &Stream| {
+                is_avoided(stream) || self.spill.must_queue(stream, accepting_at(stream))
             };
-            let stream = set.member_for(self.number, is_avoided).into_owned();
+            let stream = set.member_for(self.number, is_unfit).into_owned();
             let is_spilled = self.goes_to_spill(batch, &stream, &accepting_at);
             let needs_call = !is_spilled || !self.spill.has_room(self.batches.records_of(batch));
             let is_blocked = !is_spilled && self.batches.is_blocked(batch, &stream);

@@ -188,8 +188,8 @@ impl ShardObject {
         let load = || -> Result<_, StorageError> {
             let storage = self.storage.clone();
             storage.open()?;
-            let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?;
-            shard = shard.with_number(self.number.unwrap_or_default());
+            let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?
+                .with_number(self.number.unwrap_or_default());
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
             // The alarm also reports changes from while the shard was not loaded.
