@@ -30,6 +30,8 @@ pub struct Authorization<'a, 'c> {
     /// The tenant of the write key, even if the request may not send to it.
     pub tenant: Option<&'c Tenant>,
     pub cors: CorsScope<'a>,
+    /// The name of the operator's key that allows a replay, if it has one.
+    pub operator_key: Option<&'c str>,
     pub request: Result<AuthorizedRequest<'a, 'c>, IngestError>,
 }
 
@@ -68,10 +70,10 @@ pub fn authorize<'a, 'c: 'a>(
         Some(tenant) => CorsScope { allowed: &tenant.origins, ..CorsScope::any(context) },
         None => CorsScope::any(context),
     };
+    let key = replay.and_then(|header| header.key.as_deref());
+    let operator_key = config.operator_keys.find(OperatorRole::Replay, key);
     let request = || {
-        let is_allowed = |key: &str| config.operator_keys.find(OperatorRole::Replay, Some(key));
-        let replay =
-            replay.map(|header| ReplaySource::parse(header, |key| is_allowed(key).is_some()));
+        let replay = replay.map(|header| ReplaySource::parse(header, operator_key.is_some()));
         let replay = replay.transpose()?;
         let unknown_key = || IngestError::UnknownKey(shown(context));
         let tenant = tenant.ok_or_else(unknown_key)?;
@@ -83,7 +85,7 @@ pub fn authorize<'a, 'c: 'a>(
         }
         Ok(AuthorizedRequest { context, config, tenant, verified, replay })
     };
-    Authorization { tenant, cors, request: request() }
+    Authorization { tenant, cors, operator_key, request: request() }
 }
 
 /// Returns the key of a request as an error may show it. A long one may be a server's with one wrong

@@ -8,25 +8,49 @@ use uuid::Uuid;
 
 use super::authorize::{AuthorizedRequest, is_anonymous};
 use crate::config::snowplow::NetworkCookie;
+use crate::model::protocol::Protocol;
+use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::protocols::{ProtocolItems, snowplow};
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
 
 const NAME: &str = "sp";
 
 const SECONDS_OF_DAY: u64 = 86_400;
 
+/// Adds the network id of the browser that sent `headers` to the items of a request, if `protocol` is
+/// Snowplow's and the browser may have one. Returns the items, and the value of `Set-Cookie` for an
+/// answer that accepts them.
+pub fn apply<'i>(
+    items: Result<ProtocolItems<'i>, ProtocolError>,
+    protocol: Protocol,
+    request: &AuthorizedRequest<'_, '_>,
+    headers: &[(String, String)],
+    random: impl FnOnce() -> [u8; 16],
+) -> (Result<ProtocolItems<'i>, ProtocolError>, Option<String>) {
+    if protocol != Protocol::Snowplow {
+        return (items, None);
+    }
+    match NetworkId::of_request(request, headers, random()) {
+        None => (items, None),
+        Some(NetworkId { id, set_cookie }) => {
+            (items.map(|items| snowplow::with_network_id(items, &id)), Some(set_cookie))
+        }
+    }
+}
+
 /// The network id of a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkId {
+struct NetworkId {
     /// A UUID.
-    pub id: String,
+    id: String,
     /// The value of `Set-Cookie`, which sets it or keeps it for longer.
-    pub set_cookie: String,
+    set_cookie: String,
 }
 
 impl NetworkId {
     /// Returns the network id of the browser that sent `headers`: that of its cookie, else one of
     /// the bytes `random`. None if the browser must have none.
-    pub fn of_request(
+    fn of_request(
         request: &AuthorizedRequest<'_, '_>,
         headers: &[(String, String)],
         random: [u8; 16],

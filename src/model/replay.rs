@@ -79,12 +79,9 @@ struct ReplayHeaderFields {
 }
 
 impl ReplaySource {
-    /// Parses a replay's header, if `may_replay` accepts the key of the request.
-    pub fn parse(
-        header: &ReplayHeader,
-        may_replay: impl FnOnce(&str) -> bool,
-    ) -> Result<Self, ReplayError> {
-        match header.key.as_deref().is_some_and(may_replay) {
+    /// Parses a replay's header, if its key is one that `may_replay`.
+    pub fn parse(header: &ReplayHeader, may_replay: bool) -> Result<Self, ReplayError> {
+        match may_replay {
             true => Self::of_header(&header.fields).ok_or(ReplayError::Unreadable),
             false => Err(ReplayError::NotAllowed),
         }
@@ -176,7 +173,7 @@ mod tests {
         key: Option<&str>,
     ) -> Result<ReplaySource, ReplayError> {
         let header = ReplayHeader { fields: header.to_owned(), key: sent.map(str::to_owned) };
-        ReplaySource::parse(&header, |sent| key == Some(sent))
+        ReplaySource::parse(&header, header.key.is_some() && header.key.as_deref() == key)
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_a
 use crate::ingest::batch::IngestBatch;
 use crate::ingest::dialects::DialectRequest;
 use crate::ingest::error::{HttpError, IngestError};
-use crate::ingest::network_cookie::NetworkId;
+use crate::ingest::network_cookie;
 use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
@@ -29,7 +29,7 @@ use crate::model::record::MAX_BYTES;
 use crate::model::request::RequestContext;
 use crate::ops::inspector::{InspectorReport, RequestInfo};
 use crate::pipeline::decode::body::{self, RequestBody};
-use crate::pipeline::decode::protocols::{self, ProtocolRequest, snowplow};
+use crate::pipeline::decode::protocols::{self, ProtocolRequest};
 
 /// A request with beacons, and its summary so far.
 pub(super) struct IngestHandler<'a> {
@@ -57,11 +57,11 @@ pub async fn post(request: &IncomingRequest) -> Reply {
             return respond::refused(&error.into(), CorsScope::any(context));
         }
     };
-    if head.replay_header.is_some() {
-        operator::allows(OperatorRole::Replay, head, &config);
-    }
-    let Authorization { tenant, cors, request: authorized } =
+    let Authorization { tenant, cors, operator_key, request: authorized } =
         ingest::authorize(context, head.replay_header.as_ref(), &config);
+    if head.replay_header.is_some() {
+        operator::audit(OperatorRole::Replay, head, operator_key);
+    }
     let mut handler = IngestHandler::new(kind, request, &config, tenant);
     let batch = match authorized {
         Ok(authorized) => handler.body(authorized).await,
@@ -256,14 +256,10 @@ impl<'a> IngestHandler<'a> {
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());
-        let network_id = (protocol == Protocol::Snowplow)
-            .then(|| NetworkId::of_request(&authorized, &headers, bindings::random()))
-            .flatten();
-        let items = match &network_id {
-            Some(network) => items.map(|items| snowplow::with_network_id(items, &network.id)),
-            None => items,
-        };
-        self.set_cookie = network_id.map(|network| network.set_cookie);
+        let random = bindings::random;
+        let (items, set_cookie) =
+            network_cookie::apply(items, protocol, &authorized, &headers, random);
+        self.set_cookie = set_cookie;
         let inflated = inflated.as_deref().ok();
         let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
         self.tee =
