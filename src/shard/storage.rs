@@ -97,6 +97,37 @@ pub trait Storage {
     fn keys(&self, table: Table, after: &[u8], max: usize) -> Result<Vec<Vec<u8>>, StorageError>;
 }
 
+/// Calls `each` for the keys of a table after `after`, in their order.
+pub fn for_each_key(
+    storage: &(impl Storage + ?Sized),
+    table: Table,
+    after: &[u8],
+    mut each: impl FnMut(Vec<u8>) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    /// Keys that are read at once.
+    const PAGE: usize = 1_000;
+    let mut after = after.to_vec();
+    loop {
+        let keys = storage.keys(table, &after, PAGE)?;
+        let Some(last) = keys.last() else { return Ok(()) };
+        after.clone_from(last);
+        keys.into_iter().try_for_each(&mut each)?;
+    }
+}
+
+/// Calls `each` for the keys and values of a table, in their order.
+pub fn for_each_row(
+    storage: &(impl Storage + ?Sized),
+    table: Table,
+    mut each: impl FnMut(Vec<u8>, Vec<u8>),
+) -> Result<(), StorageError> {
+    for_each_key(storage, table, &[], |key| {
+        let value = storage.get(table, &key)?.unwrap_or_default();
+        each(key, value);
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::cell::{Cell, RefCell};

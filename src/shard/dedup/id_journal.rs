@@ -6,7 +6,7 @@
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::shard::dedup::DedupKey;
-use crate::shard::storage::{Storage, StorageError, Table};
+use crate::shard::storage::{Storage, StorageError, Table, for_each_key};
 
 #[derive(Debug, Default)]
 pub(super) struct IdJournal {
@@ -23,7 +23,7 @@ pub(super) struct IdJournalRow {
     /// When its first and its last id were appended.
     oldest: Milliseconds,
     newest: Milliseconds,
-    /// Whether that was ahead of the clock, which was set back. Then its ids have to be appended again.
+    /// Whether `newest` was ahead of the clock when it was set back. Its ids have to be appended again.
     pub(super) is_ahead: bool,
     /// Whether it has ids without a usable time.
     pub(super) has_untimed: bool,
@@ -52,14 +52,15 @@ impl IdJournal {
     /// The most rows that wait for a storage that fails. The ids of others are only in memory.
     const MAX_WAITING: usize = 16;
 
-    /// Returns the stored rows, the last one ready for more entries.
+    /// Returns the journal of the stored rows, which [`Self::replay`] reads.
     pub(super) fn load(storage: &impl Storage) -> Result<Self, StorageError> {
         let mut journal = Self::default();
-        super::for_each_key(storage, Table::SeenJournal, &[], |key| {
+        for_each_key(storage, Table::SeenJournal, &[], |key| {
             if let Ok(number) = super::number(&key) {
                 journal.rows.push(IdJournalRow::new(number, true));
                 journal.next = number.saturating_add(1);
             }
+            Ok(())
         })?;
         Ok(journal)
     }

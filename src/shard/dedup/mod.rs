@@ -39,7 +39,7 @@ use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
-use crate::shard::storage::{Storage, StorageError, Table};
+use crate::shard::storage::{Storage, StorageError, Table, for_each_key, for_each_row};
 
 /// The most rows that are read for one id.
 pub const MAX_READS: usize = 4;
@@ -209,8 +209,6 @@ impl InsertedIds {
 }
 
 impl DedupWindow {
-    /// Keys that are read at once.
-    const PAGE: usize = 1_024;
     /// The most rows that a checkpoint deletes at once. The next ones delete the others.
     const MAX_DELETES: usize = 512;
 
@@ -294,6 +292,7 @@ impl DedupWindow {
             } else if number < end {
                 self.gone.push((Table::Seen, key));
             }
+            Ok(())
         })
     }
 
@@ -701,37 +700,6 @@ impl DedupWindow {
 /// Reads the key of a numbered row.
 fn number(key: &[u8]) -> Result<u64, DecodeError> {
     ByteReader::new(key, "the number of a row").u64()
-}
-
-/// Calls `each` for the keys of a table after `after`, in their order.
-fn for_each_key(
-    storage: &impl Storage,
-    table: Table,
-    after: &[u8],
-    mut each: impl FnMut(Vec<u8>),
-) -> Result<(), StorageError> {
-    let mut after = after.to_vec();
-    loop {
-        let keys = storage.keys(table, &after, DedupWindow::PAGE)?;
-        let Some(last) = keys.last() else { return Ok(()) };
-        after.clone_from(last);
-        keys.into_iter().for_each(&mut each);
-    }
-}
-
-/// Calls `each` for the keys and values of a table, in their order.
-fn for_each_row(
-    storage: &impl Storage,
-    table: Table,
-    mut each: impl FnMut(Vec<u8>, Vec<u8>),
-) -> Result<(), StorageError> {
-    let mut keys = Vec::new();
-    for_each_key(storage, table, &[], |key| keys.push(key))?;
-    for key in keys {
-        let value = storage.get(table, &key)?.unwrap_or_default();
-        each(key, value);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
-use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table};
+use crate::shard::storage::{MAX_ROW_BYTES, Storage, StorageError, Table, for_each_row};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JournalEntry<'a> {
@@ -110,8 +110,6 @@ enum JournalState {
 impl Journal {
     /// The version of a row, its first byte.
     const VERSION: u8 = 1;
-    /// Keys that are read at once.
-    const PAGE: usize = 256;
 
     /// Replays the stored rows. If a row cannot be read, the entries before the invalid one count.
     pub(super) fn load(
@@ -128,22 +126,15 @@ impl Journal {
             snapshot_bytes: 0,
         };
         let mut last = None;
-        let mut after = Vec::new();
-        loop {
-            let keys = storage.keys(Table::Journal, &after, Self::PAGE)?;
-            let Some(last_key) = keys.last() else { break };
-            after.clone_from(last_key);
-            for key in keys {
-                let Ok(number) = ByteReader::new(&key, "the key of a journal's row").u64() else {
-                    continue;
-                };
-                let value = storage.get(Table::Journal, &key)?.unwrap_or_default();
-                let is_whole = replay_row(&value, &mut replay).is_ok();
-                journal.before.push(JournalRow { number, bytes: value.len() });
-                journal.number = number.saturating_add(1);
-                last = (is_whole && value.len() < limits.row_bytes).then_some((number, value));
-            }
-        }
+        for_each_row(storage, Table::Journal, |key, value| {
+            let Ok(number) = ByteReader::new(&key, "the key of a journal's row").u64() else {
+                return;
+            };
+            let is_whole = replay_row(&value, &mut replay).is_ok();
+            journal.before.push(JournalRow { number, bytes: value.len() });
+            journal.number = number.saturating_add(1);
+            last = (is_whole && value.len() < limits.row_bytes).then_some((number, value));
+        })?;
         if let Some((number, value)) = last {
             journal.before.pop();
             journal.number = number;

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use self::journal::{Journal, JournalEntry};
 use self::page::{DevicePage, DevicePlace, LAST_PLACE, PagedDevice, place};
-use super::storage::{Storage, StorageError, Table};
+use super::storage::{Storage, StorageError, Table, for_each_key};
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
 use crate::model::device_key::DeviceKey;
@@ -451,15 +451,12 @@ impl StoredDevice {
 
 /// Returns the keys of all pages, in their order.
 fn page_keys(storage: &impl Storage) -> Result<Vec<DevicePlace>, StorageError> {
-    const KEYS: usize = 1_024;
-    let (mut pages, mut after) = (Vec::new(), Vec::new());
-    loop {
-        let keys = storage.keys(Table::DevicePages, &after, KEYS)?;
-        let Some(last) = keys.last() else { return Ok(pages) };
-        after.clone_from(last);
-        let number = |key: &Vec<u8>| ByteReader::new(key, "the key of a page").u64().ok();
-        pages.extend(keys.iter().filter_map(number));
-    }
+    let mut pages = Vec::new();
+    for_each_key(storage, Table::DevicePages, &[], |key| {
+        pages.extend(ByteReader::new(&key, "the key of a page").u64());
+        Ok(())
+    })?;
+    Ok(pages)
 }
 
 fn encode(sessions: &DeviceSessions) -> Vec<u8> {

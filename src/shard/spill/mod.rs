@@ -24,7 +24,7 @@ pub mod row;
 pub mod stats;
 
 use super::batcher::BatchLimits;
-use super::storage::{Storage, StorageError, Table};
+use super::storage::{Storage, StorageError, Table, for_each_key};
 use crate::base::clock::Milliseconds;
 use crate::delivery::StreamBatch;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
@@ -110,16 +110,12 @@ pub struct DrainResult {
 }
 
 impl Spill {
-    /// Keys that are read at once.
-    const PAGE: usize = 1_000;
-
     /// Loads the totals from the keys in `storage`. All streams are due at `now`.
     pub fn load(
         storage: &dyn Storage,
         policy: SpillConfig,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
-        let mut after = Vec::new();
         let mut spill = Self {
             policy,
             backlogs: Vec::new(),
@@ -128,24 +124,18 @@ impl Spill {
             unreadable: 0,
             full_since: None,
         };
-        loop {
-            let keys = storage.keys(Table::Spill, &after, Self::PAGE)?;
-            for key in &keys {
-                match SpillRow::read(key) {
-                    Ok(row) => {
-                        let next = row.sequence.saturating_add(1);
-                        spill.next_sequence = spill.next_sequence.max(next);
-                        spill.count(&row, now);
-                    }
-                    Err(_) if RetryCursor::is_key(key) => {}
-                    Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
+        for_each_key(storage, Table::Spill, &[], |key| {
+            match SpillRow::read(&key) {
+                Ok(row) => {
+                    let next = row.sequence.saturating_add(1);
+                    spill.next_sequence = spill.next_sequence.max(next);
+                    spill.count(&row, now);
                 }
+                Err(_) if RetryCursor::is_key(&key) => {}
+                Err(_) => spill.unreadable = spill.unreadable.saturating_add(1),
             }
-            match keys.into_iter().next_back() {
-                Some(last) => after = last,
-                None => break,
-            }
-        }
+            Ok(())
+        })?;
         for backlog in &mut spill.backlogs {
             backlog.cursor = RetryCursor::load(storage, &backlog.stream)?;
         }
