@@ -3,9 +3,9 @@
 //! Ids are appended to the last row, which each checkpoint writes again until it is complete. A row
 //! is deleted once runs have all of its ids.
 
+use super::key::DedupKey;
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
-use crate::shard::dedup::DedupKey;
 use crate::shard::storage::{Storage, StorageError, Table, for_each_key};
 
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! memory, so that a lookup reads one row.
 
 use super::id_filter::IdFilter;
+use super::key::DedupKey;
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::shard::storage::{Storage, StorageError, Table};
@@ -32,7 +33,8 @@ pub(super) struct IdRun {
 pub(super) enum IdScope {
     /// Those made from `from` until before `to`.
     Made { from: Milliseconds, to: Milliseconds },
-    /// Those of its filter. The journal has no others without a time in rows before `journal_from`.
+    /// Those of its filter. Runs have all ids that are not timed of the journal's rows before
+    /// `journal_from`, unless these were removed.
     Filtered { filter: IdFilter, journal_from: u64 },
 }
 
@@ -41,6 +43,15 @@ pub(super) enum IdScope {
 pub(super) enum IndexRow {
     Current,
     Behind,
+}
+
+impl IdScope {
+    pub(super) fn may_have(&self, key: &DedupKey) -> bool {
+        match self {
+            Self::Made { from, to } => (*from..*to).contains(&key.made_at),
+            Self::Filtered { filter, .. } => filter.may_have(key.number),
+        }
+    }
 }
 
 impl IdRun {
@@ -83,25 +94,25 @@ impl IdRun {
         (0..).zip(&self.firsts).map(|(index, _)| row_key(self.number, index))
     }
 
-    /// Returns the key of the row that may have an id.
-    pub(super) fn row_of(&self, id: u128) -> Option<Vec<u8>> {
+    /// Returns the number of the row that may have an id.
+    pub(super) fn row_of(&self, id: u128) -> Option<u64> {
         let after = self.firsts.partition_point(|first| *first <= id);
         let index = u64::try_from(after.checked_sub(1)?).ok()?;
-        Some(row_key(self.number, index))
+        Some(row_number(self.number, index))
     }
 
     pub(super) const fn is_within(&self, window_ms: u64, now: Milliseconds) -> bool {
         now.saturating_sub(self.newest) <= window_ms
     }
 
-    /// Returns the first key of the rows of run `number`.
+    /// Returns the number of the first row of run `number`.
     pub(super) const fn first_row(number: u64) -> u64 {
         number << Self::ROW_BITS
     }
 
-    /// Returns the number of the run of a row's key.
-    pub(super) const fn of_row(key: u64) -> u64 {
-        key >> Self::ROW_BITS
+    /// Returns the number of the run of the row `number`.
+    pub(super) const fn of_row(number: u64) -> u64 {
+        number >> Self::ROW_BITS
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -142,7 +153,7 @@ impl IdRun {
             Self::MADE => IdScope::Made { from: reader.u64()?, to: reader.u64()? },
             Self::FILTERED => {
                 let journal_from = reader.u64()?;
-                let mut blocks = Vec::with_capacity(len.div_ceil(2));
+                let mut blocks = Vec::with_capacity(bytes.len() / 8);
                 while !reader.is_at_end() {
                     blocks.push(reader.u64()?);
                 }
@@ -158,8 +169,12 @@ impl IdRun {
 /// The version of a row of ids, its first byte.
 const ROW_VERSION: u8 = 2;
 
+const fn row_number(run: u64, index: u64) -> u64 {
+    IdRun::first_row(run).saturating_add(index)
+}
+
 fn row_key(run: u64, index: u64) -> Vec<u8> {
-    IdRun::first_row(run).saturating_add(index).to_be_bytes().to_vec()
+    row_number(run, index).to_be_bytes().to_vec()
 }
 
 fn row(ids: &[u128]) -> Vec<u8> {

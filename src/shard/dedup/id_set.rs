@@ -25,8 +25,7 @@ impl IdSet {
         let Err(position) = self.young.binary_search(&id) else { return false };
         self.young.insert(position, id);
         if self.young.len() > Self::MIN_YOUNG.saturating_add(self.sorted.len() / 8) {
-            let young = std::mem::take(&mut self.young);
-            self.sorted = merge(std::mem::take(&mut self.sorted), young);
+            self.sorted = merge(&self.sorted, &std::mem::take(&mut self.young));
         }
         true
     }
@@ -37,22 +36,19 @@ impl IdSet {
 
     /// Returns all ids in their order.
     pub(super) fn to_sorted(&self) -> Vec<u128> {
-        merge(self.sorted.clone(), self.young.clone())
+        merge(&self.sorted, &self.young)
     }
 }
 
 /// Merges two sorted arrays into one.
-pub(super) fn merge(left: Vec<u128>, right: Vec<u128>) -> Vec<u128> {
-    if right.is_empty() {
-        return left;
-    }
+pub(super) fn merge(left: &[u128], right: &[u128]) -> Vec<u128> {
     let mut merged = Vec::with_capacity(left.len().saturating_add(right.len()));
-    let mut right = right.into_iter().peekable();
+    let mut right = right.iter().peekable();
     for id in left {
         while let Some(before) = right.next_if(|other| *other < id) {
-            merged.push(before);
+            merged.push(*before);
         }
-        merged.push(id);
+        merged.push(*id);
     }
     merged.extend(right);
     merged

@@ -24,133 +24,27 @@
 //! If the clock was set back, times ahead of it are set to it. Meanwhile two runs may share a time;
 //! then a lookup reads both.
 
+mod config;
 mod id_filter;
 mod id_journal;
 mod id_run;
 mod id_set;
+mod key;
 
 use std::collections::BTreeMap;
 
+pub use self::config::DedupConfig;
 use self::id_filter::IdFilter;
 use self::id_journal::IdJournal;
 use self::id_run::{IdRun, IdScope, IndexRow, row_has};
 use self::id_set::{IdSet, merge};
+pub use self::key::DedupKey;
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
-use crate::model::device_key::DeviceKey;
-use crate::model::event::EventId;
 use crate::shard::storage::{Storage, StorageError, Table, for_each_key, for_each_row};
 
 /// The most rows that are read for one id.
-pub const MAX_READS: usize = 4;
-
-/// How long an id counts as seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DedupConfig {
-    /// Milliseconds after which the same id counts as a new event.
-    pub window_ms: u64,
-    /// The most ids of a shard; this limit takes precedence over the window.
-    pub max_ids: usize,
-}
-
-impl DedupConfig {
-    /// The most ids that are not timed. Their filters take 4 MB.
-    pub const MAX_UNTIMED: usize = 1_048_576;
-    /// The ids of a run: 32 rows.
-    const RUN_IDS: usize = 65_536;
-    /// The most timed ids in memory after a checkpoint, some 7 MB.
-    const MAX_RECENT: usize = 393_216;
-    /// Timed ids may wait for a run for a 24th of the window.
-    const SPANS: u64 = 24;
-
-    fn run_ids(self) -> usize {
-        (self.max_ids / 32).clamp(1, Self::RUN_IDS)
-    }
-
-    fn max_recent(self) -> usize {
-        (self.max_ids / 2).clamp(1, Self::MAX_RECENT)
-    }
-
-    fn max_untimed(self) -> usize {
-        (self.max_ids / 2).clamp(1, Self::MAX_UNTIMED)
-    }
-
-    const fn span_ms(self) -> u64 {
-        self.window_ms / Self::SPANS
-    }
-
-    /// How long timed ids stay in memory at least: 10 minutes, or a sixth of the window.
-    fn grace_ms(self) -> u64 {
-        (self.window_ms / 6).min(600_000)
-    }
-
-    /// How far ahead of the shard's clock the time of a timed id may be.
-    fn ahead_ms(self) -> u64 {
-        self.grace_ms() / 2
-    }
-
-    /// Timed ids leave memory together with others of the same tick.
-    fn tick_ms(self) -> u64 {
-        (self.grace_ms() / 75).max(1)
-    }
-
-    fn tick_of(self, made_at: Milliseconds) -> u64 {
-        made_at.checked_div(self.tick_ms()).unwrap_or_default()
-    }
-}
-
-impl Default for DedupConfig {
-    fn default() -> Self {
-        Self { window_ms: 86_400_000, max_ids: 48_000_000 }
-    }
-}
-
-/// An event of a device: its id, combined with the device's key. Two of them are equal if they have
-/// the same number.
-#[derive(Debug, Clone, Copy)]
-pub struct DedupKey {
-    number: u128,
-    /// When the id was made; 0 if that is unknown.
-    made_at: Milliseconds,
-}
-
-impl DedupKey {
-    /// Combines an id with the key of its device. `stated_time` is the client's time of the event,
-    /// which counts if the id has none.
-    pub fn of(device: &DeviceKey, event_id: EventId, stated_time: Option<Milliseconds>) -> Self {
-        let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
-        Self {
-            number: number(device.as_bytes()) ^ number(event_id.as_bytes()),
-            made_at: event_id.made_at().or(stated_time).unwrap_or_default(),
-        }
-    }
-
-    /// Returns the key of the same event if it is sent again because it was lost.
-    #[must_use]
-    pub const fn for_redelivery(self) -> Self {
-        Self { number: !self.number, ..self }
-    }
-}
-
-impl PartialEq for DedupKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for DedupKey {}
-
-impl PartialOrd for DedupKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for DedupKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.number.cmp(&other.number)
-    }
-}
+const MAX_READS: usize = 4;
 
 #[derive(Debug)]
 pub struct DedupWindow {
@@ -166,7 +60,7 @@ pub struct DedupWindow {
     /// Runs of timed ids, and of others, in the order of their numbers.
     timed_runs: Vec<IdRun>,
     untimed_runs: Vec<IdRun>,
-    /// Runs have the timed ids that were made before; a new id of before is not timed.
+    /// Timed ids that were made before this are in runs. A new id that was made before it is not timed.
     cut: Milliseconds,
     /// The number of ids in all runs.
     run_len: usize,
@@ -249,6 +143,11 @@ impl DedupWindow {
             match IdRun::decode(number, &value) {
                 Ok(run) => {
                     self.run_len = self.run_len.saturating_add(run.len);
+                    // They come in their order, so those of the last run stay.
+                    match &run.scope {
+                        IdScope::Made { to, .. } => self.cut = *to,
+                        IdScope::Filtered { journal_from, .. } => self.untimed_from = *journal_from,
+                    }
                     self.runs_for(&run.scope).push(run);
                 }
                 Err(DecodeError(_)) => {
@@ -257,40 +156,28 @@ impl DedupWindow {
                 }
             }
         })?;
-        for run in &self.timed_runs {
-            if let IdScope::Made { to, .. } = run.scope {
-                self.cut = to;
-            }
-        }
-        for run in &self.untimed_runs {
-            if let IdScope::Filtered { journal_from, .. } = run.scope {
-                self.untimed_from = journal_from;
-            }
-        }
-        // Rows of runs whose index could not be read, or was not written.
-        for number in unreadable {
-            self.find_orphans(storage, number, Some(number))?;
-        }
-        self.find_orphans(storage, self.next_run, None)
+        self.find_orphans(storage, &unreadable)
     }
 
-    /// Marks the rows of the runs from `first` to `last` for deletion.
+    /// Marks the rows of runs for deletion whose index could not be read, which are `unreadable`. Notes
+    /// how many rows the next run has, if it was begun and not finished.
     fn find_orphans(
         &mut self,
         storage: &impl Storage,
-        first: u64,
-        last: Option<u64>,
+        unreadable: &[u64],
     ) -> Result<(), StorageError> {
-        let end = last.map_or(u64::MAX, |last| IdRun::first_row(last.saturating_add(1)));
-        let before = IdRun::first_row(first).checked_sub(1);
+        let Self { next_run, unfinished_rows, gone, .. } = self;
+        let first = unreadable.first().unwrap_or(next_run);
+        let before = IdRun::first_row(*first).checked_sub(1);
         let before = before.map(|key| key.to_be_bytes().to_vec()).unwrap_or_default();
         for_each_key(storage, Table::Seen, &before, |key| {
-            let number = number(&key).unwrap_or_default();
-            if last.is_none() && IdRun::of_row(number) == first {
-                let rows = number.saturating_sub(IdRun::first_row(first)).saturating_add(1);
-                self.unfinished_rows = usize::try_from(rows).unwrap_or_default();
-            } else if number < end {
-                self.gone.push((Table::Seen, key));
+            match number(&key).map(|row| (row, IdRun::of_row(row))) {
+                Ok((row, run)) if run == *next_run => {
+                    let rows = row.saturating_sub(IdRun::first_row(run)).saturating_add(1);
+                    *unfinished_rows = usize::try_from(rows).unwrap_or_default();
+                }
+                Ok((_, run)) if run < *next_run && unreadable.binary_search(&run).is_err() => {}
+                Ok(_) | Err(_) => gone.push((Table::Seen, key)),
             }
             Ok(())
         })
@@ -352,18 +239,19 @@ impl DedupWindow {
             let is_seen = self.is_in_memory(key, now);
             seen.push(is_seen);
             if !is_seen {
-                reads.extend(self.rows_of(key, now).map(|(order, row)| (order, row, index)));
+                let rows = self.rows_of(key, now).into_iter();
+                reads.extend(rows.map(|(order, row)| (order, row, index)));
             }
         }
         reads.sort_unstable();
-        let mut last_read = (Vec::new(), None);
+        let mut last_read = (None, None);
         for (_, row, index) in reads {
             let (Some(key), Some(is_seen @ false)) = (keys.get(index), seen.get_mut(index)) else {
                 continue;
             };
-            if last_read.0 != row {
-                let value = storage.get(Table::Seen, &row).ok().flatten();
-                last_read = (row, value);
+            if last_read.0 != Some(row) {
+                let value = storage.get(Table::Seen, &row.to_be_bytes()).ok().flatten();
+                last_read = (Some(row), value);
             }
             *is_seen = last_read.1.as_ref().is_some_and(|row| row_has(row, key.number));
         }
@@ -377,29 +265,18 @@ impl DedupWindow {
             || self.untimed.has(key, window_ms, now)
     }
 
-    /// Returns the rows that may have an id, newest first, and the order in which to read them:
-    /// first of runs whose filter has it.
-    fn rows_of(
-        &self,
-        key: &DedupKey,
-        now: Milliseconds,
-    ) -> impl Iterator<Item = (u8, Vec<u8>)> + use<> {
+    /// Returns the numbers of the rows that may have an id, newest first, and the order in which to
+    /// read them: first of runs whose filter has it.
+    fn rows_of(&self, key: &DedupKey, now: Milliseconds) -> Vec<(u8, u64)> {
         let window_ms = self.policy.window_ms;
-        let is_within = |run: &&IdRun| run.is_within(window_ms, now);
-        let row_of = |order| move |run: &IdRun| Some((order, run.row_of(key.number)?));
-        let filtered = self.untimed_runs.iter().rev().filter(|run| match &run.scope {
-            IdScope::Filtered { filter, .. } => filter.may_have(key.number),
-            IdScope::Made { .. } => false,
-        });
-        let made = self.timed_runs.iter().rev().filter(|run| match run.scope {
-            IdScope::Made { from, to } => (from..to).contains(&key.made_at),
-            IdScope::Filtered { .. } => false,
-        });
-        // Of the runs with filters more than one has an id only by a chosen one.
-        let filtered = filtered.filter(is_within).filter_map(row_of(0));
-        let made = made.filter(is_within).filter_map(row_of(1));
-        let rows: Vec<_> = filtered.take(MAX_READS / 2).chain(made.take(MAX_READS / 2)).collect();
-        rows.into_iter()
+        let may_have = |run: &&IdRun| run.is_within(window_ms, now) && run.scope.may_have(key);
+        let rows = |runs: &[IdRun], order: u8| -> Vec<(u8, u64)> {
+            let rows = runs.iter().rev().filter(may_have);
+            let rows = rows.filter_map(|run| Some((order, run.row_of(key.number)?)));
+            // More than one run has an id only if it, or the clock, was chosen for that.
+            rows.take(MAX_READS / 2).collect()
+        };
+        [rows(&self.untimed_runs, 0), rows(&self.timed_runs, 1)].concat()
     }
 
     /// Marks `key` as seen at `now`. It is durable after the next checkpoint.
@@ -433,7 +310,9 @@ impl DedupWindow {
         self.follow_clock(now);
         self.flush_journal(storage)?;
         self.delete_gone(storage)?;
-        let has_run = self.write_untimed_run(storage, now)? | self.write_timed_run(storage, now)?;
+        let has_untimed_run = self.write_untimed_run(storage, now)?;
+        let has_timed_run = self.write_timed_run(storage, now)?;
+        let has_run = has_untimed_run || has_timed_run;
         let has_stale_rows = has_run || self.journal.has_stale_rows(self.policy.window_ms, now);
         for run in self.timed_runs.iter_mut().chain(&mut self.untimed_runs) {
             if run.index_row == IndexRow::Behind {
@@ -487,7 +366,7 @@ impl DedupWindow {
             if ids.len() >= least {
                 break;
             }
-            ids = merge(ids, of_tick.ids.to_sorted());
+            ids = merge(&ids, &of_tick.ids.to_sorted());
             newest = newest.max(of_tick.newest);
             ticks.push(*tick);
         }

@@ -6,6 +6,8 @@ use allocation_counter::measure;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::device_key::DeviceKey;
+use crate::model::event::EventId;
 use crate::shard::storage::tests::Memory;
 
 /// Memory keeps ids for 400 ms, ticks have 5 ms, and ids may wait for a run for 100 ms.
@@ -140,7 +142,7 @@ fn chosen_ids_read_few_rows_and_never_make_another_seen() {
     assert!(!window.contains(&storage, &others, 10_060).contains(&true));
     let rows = window.untimed_runs.len() * policy.run_ids().div_ceil(id_run::ROW_IDS);
     assert!(storage.reads.get() <= rows.min(500 * MAX_READS), "{}", storage.reads.get());
-    let lookups = others.iter().map(|key| window.rows_of(key, 10_060).count());
+    let lookups = others.iter().map(|key| window.rows_of(key, 10_060).len());
     assert!(lookups.max().unwrap() <= MAX_READS);
 }
 

@@ -1,0 +1,52 @@
+//! The key of an event: its id with that of its device, and when the id was made.
+
+use crate::base::clock::Milliseconds;
+use crate::model::device_key::DeviceKey;
+use crate::model::event::EventId;
+
+/// An event of a device: its id, combined with the device's key. Two of them are equal if they have
+/// the same number.
+#[derive(Debug, Clone, Copy)]
+pub struct DedupKey {
+    pub(super) number: u128,
+    /// When the id was made; 0 if that is unknown.
+    pub(super) made_at: Milliseconds,
+}
+
+impl DedupKey {
+    /// Combines an id with the key of its device. `stated_time` is the client's time of the event,
+    /// which counts if the id has none.
+    pub fn of(device: &DeviceKey, event_id: EventId, stated_time: Option<Milliseconds>) -> Self {
+        let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
+        Self {
+            number: number(device.as_bytes()) ^ number(event_id.as_bytes()),
+            made_at: event_id.made_at().or(stated_time).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the key of the same event if it is sent again because it was lost.
+    #[must_use]
+    pub const fn for_redelivery(self) -> Self {
+        Self { number: !self.number, ..self }
+    }
+}
+
+impl PartialEq for DedupKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for DedupKey {}
+
+impl PartialOrd for DedupKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for DedupKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.number.cmp(&other.number)
+    }
+}
