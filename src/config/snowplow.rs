@@ -2,6 +2,7 @@
 
 use super::table::ConfigTable;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy};
+use crate::schema::format::is_label;
 
 /// The settings of Snowplow's protocol for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,14 +73,8 @@ fn settings(
 
 /// Whether `text` is a domain of at least two labels. Browsers refuse a cookie for a single one.
 fn is_domain(text: &str) -> bool {
-    let is_label = |label: &str| {
-        let of_label = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        (1..=63).contains(&label.len())
-            && label.bytes().all(of_label)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+    let is_lower_case = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    text.len() <= 253 && is_lower_case && text.contains('.') && text.split('.').all(is_label)
 }
 
 #[cfg(test)]

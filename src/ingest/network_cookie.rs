@@ -1,8 +1,8 @@
 //! Snowplow's network id: a random UUID in the cookie `sp`, by which the sites of a domain know a
 //! browser.
 //!
-//! There is none unless the operator has configured a domain. A browser that asks for privacy, or a
-//! tenant that strips what has no consent, neither gets a cookie nor has its cookie read.
+//! There is none unless the operator has configured a domain. If a browser asks for privacy, or its
+//! tenant strips events without consent, no cookie is set or read.
 
 use uuid::Uuid;
 

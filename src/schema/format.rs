@@ -227,8 +227,8 @@ fn is_quoted(text: &str) -> bool {
     true
 }
 
-/// A label of a domain: letters, digits and, inside, hyphens.
-fn is_label(text: &str) -> bool {
+/// Whether `text` is a label of a domain: letters, digits and, inside, hyphens.
+pub fn is_label(text: &str) -> bool {
     matches!(text.len(), 1..=63)
         && !text.starts_with('-')
         && !text.ends_with('-')

@@ -95,4 +95,11 @@ impl DialectAnswer {
         let retry_after_s = error.retry_after_s().map(|seconds| seconds.min(MAX_WAIT_S));
         Self { retry_after_s, ..self }
     }
+
+    /// Asks for a wait of at most `seconds`, if for any.
+    #[must_use]
+    pub fn retry_within(self, seconds: u64) -> Self {
+        let retry_after_s = self.retry_after_s.map(|after| after.min(seconds));
+        Self { retry_after_s, ..self }
+    }
 }

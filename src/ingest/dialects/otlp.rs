@@ -37,9 +37,7 @@ pub fn answer(
         true => protobuf(error.status(), length_delimited(2, message.as_bytes())),
         false => DialectAnswer::object(error.status(), vec![("message", message.into())]),
     };
-    let answer = answer.retry_after(error);
-    let retry_after_s = answer.retry_after_s.map(|seconds| seconds.min(MAX_WAIT_S));
-    DialectAnswer { retry_after_s, ..answer }
+    answer.retry_after(error).retry_within(MAX_WAIT_S)
 }
 
 fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {

@@ -82,9 +82,7 @@ pub fn answer(
                 true => DialectAnswer::json(status, error_v1(error.code(), &error.to_string())),
                 false => DialectAnswer::text(status, error.to_string()),
             };
-            let answer = answer.retry_after(error);
-            let retry_after_s = answer.retry_after_s.map(|seconds| seconds.min(MAX_WAIT_S));
-            DialectAnswer { retry_after_s, ..answer }
+            answer.retry_after(error).retry_within(MAX_WAIT_S)
         }
     }
 }

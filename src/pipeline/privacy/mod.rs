@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::model::beacon::FIELDS;
 use crate::model::consent::{BrowserSignals, Consent, PrivacySignal};
+use crate::pipeline::decode::protocols::snowplow::NETWORK_ID;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::sensitive_params::SensitiveParams;
@@ -132,9 +133,6 @@ pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
 
 /// The fields that identify a device or a person.
 const IDENTIFIERS: [&str; 4] = ["device_id", "session_id", "user_id", "user_hash"];
-
-/// The member of `metadata` that identifies a browser: Snowplow's, over all sites of a domain.
-const NETWORK_ID: &str = "network_userid";
 
 /// Removes the identifiers from a raw beacon. An unknown field may be one under another name, so
 /// only its name stays. Returns whether there was anything to remove.

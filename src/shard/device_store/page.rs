@@ -103,10 +103,10 @@ fn page(newest: Milliseconds, devices: &[u8]) -> Vec<u8> {
 /// Returns the sessions of a device in a page, as encoded.
 pub(super) fn find(row: &[u8], key: &DeviceKey) -> Option<Vec<u8>> {
     let mut found = None;
-    // What could be read counts.
+    // What could be read counts. Devices are in the order of their keys.
     let _ = each_device(row, |of, _, sessions| {
         found = (of == *key).then(|| sessions.to_vec());
-        found.is_some()
+        of >= *key
     });
     found
 }

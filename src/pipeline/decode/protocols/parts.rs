@@ -1,6 +1,7 @@
 //! The parts of a request and of an item that several protocols read alike.
 //!
-//! They are compiled once: many callers are no reason to be fast for code that runs once an item.
+//! Each is compiled once, not for each caller: it runs once an item, so its size counts more than its
+//! speed.
 
 use std::borrow::Cow;
 

@@ -24,6 +24,9 @@ use schemas::{Contexts, SelfDescribing};
 /// The query parameter of our own write key.
 const WRITE_KEY: &str = "key";
 
+/// The member of `metadata` that identifies a browser, over all sites of a domain.
+pub const NETWORK_ID: &str = "network_userid";
+
 /// The parameters that are fields of a beacon or of a server.
 const FIELDS: [(&str, &str); 13] = [
     ("ttm", "time"),
@@ -249,8 +252,8 @@ fn set_fields(
 
 fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>) {
     // What the tracker states comes before what a cookie stated.
-    move_field(item, "tnuid", metadata, "network_userid");
-    move_field(item, "nuid", metadata, "network_userid");
+    move_field(item, "tnuid", metadata, NETWORK_ID);
+    move_field(item, "nuid", metadata, NETWORK_ID);
     move_field(item, "vid", metadata, "session_index");
     if let Some(index) = metadata.get_mut("session_index") {
         *index = parts::numeric(index.take());

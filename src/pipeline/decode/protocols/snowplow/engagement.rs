@@ -26,8 +26,8 @@ impl Engagement {
         item: &Map<String, Value>,
         translation: &Translation<'_>,
     ) -> Option<Self> {
-        let ms = translation.heartbeat_s?.saturating_mul(1_000);
-        (kind == "pp").then(|| Some(Self { ms, depth: depth(item)? }))?
+        let heartbeat_s = translation.heartbeat_s.filter(|_| kind == "pp")?;
+        Some(Self { ms: heartbeat_s.saturating_mul(1_000), depth: depth(item)? })
     }
 
     /// Returns the props of its event.
