@@ -121,7 +121,7 @@ without_keys() {
   local name
   for name in $(compgen -e); do
     case $name in
-      AWS_* | CLOUDFLARE_* | CF_* | HEADWATER_*KEY | HEADWATER_*SECRET | HEADWATER_*TOKEN | *_TOKEN | *_PASSWORD) unset "$name" ;;
+      AWS_* | CLOUDFLARE_* | CF_* | HEADWATER_*KEY | HEADWATER_*KEYS | HEADWATER_*SECRET | HEADWATER_*TOKEN | *_TOKEN | *_PASSWORD) unset "$name" ;;
     esac
   done
 }

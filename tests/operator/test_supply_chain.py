@@ -22,6 +22,8 @@ SECRETS = {
     "AWS_SESSION_TOKEN": "administrator",
     "AWS_PROFILE": "administrator",
     "HEADWATER_OPERATOR_KEY": "secret",
+    "HEADWATER_OPERATOR_KEYS": "secret",
+    "HEADWATER_SERVER_KEYS": "secret",
     "HEADWATER_REPLAY_KEY": "secret",
     "HEADWATER_HASH_SECRET": "secret",
     "HEADWATER_INSPECT_TOKEN": "secret",
