@@ -7,9 +7,10 @@ clients may send nothing, or makes them too large. Each run has a front of its o
 from __future__ import annotations
 
 import enum
+import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sdks.capture_server import Captured
 from sdks.drivers import STORY_SECONDS, Driver, Sdk
@@ -131,7 +132,19 @@ def markers(captured: Captured, run: str) -> set[str]:
     # PostHog asks for flags with the traits of its user, and Plausible's own event has the props of its page.
     if captured.path.startswith("/flags") or '"n":"engagement"' in captured.text:
         return set()
-    return set(re.findall(rf"{run}\.[a-z]+", captured.text))
+    return set(re.findall(rf"{run}\.[a-z]+", _without_traits_of_the_user(captured)))
+
+
+def _without_traits_of_the_user(captured: Captured) -> str:
+    """What a request says, without the traits of an earlier identify, which RudderStack adds to each later event."""
+    try:
+        body = json.loads(captured.body)
+    except ValueError:
+        return captured.text
+    for event in body.get("batch", [body]) if isinstance(body, dict) else []:
+        if event.get("type") != "identify":
+            event.get("context", {}).pop("traits", None)
+    return replace(captured, body=json.dumps(body).encode()).text
 
 
 def show(sdk: Sdk, case: Case, workers: Workers, key: str) -> Shown:
@@ -159,8 +172,7 @@ def show(sdk: Sdk, case: Case, workers: Workers, key: str) -> Shown:
                 wait_until_taken(front, driver, dropped)
             driver.finish()
         front.wait_until_idle()
-    taken = {marker for each in front.passed if each.is_taken for marker in markers(each.captured, driver.run)}
-    return Shown(driver, refused(), {each["marker"] for each in driver.events} - taken)
+    return Shown(driver, refused(), not_taken(front, driver))
 
 
 def _detour(
@@ -189,12 +201,17 @@ def _detour(
     return decisions[case]
 
 
+def not_taken(front: Front, driver: Driver) -> set[str]:
+    """The markers of the events that the worker has not taken so far."""
+    taken = {marker for each in list(front.passed) if each.is_taken for marker in markers(each.captured, driver.run)}
+    return {each["marker"] for each in driver.events} - taken
+
+
 def wait_until_taken(front: Front, driver: Driver, dropped: Callable[[], set[str]] = set) -> None:
     """Waits until the worker has taken each event of a story, except those with the markers `dropped`."""
 
     def missing() -> set[str]:
-        taken = {marker for each in list(front.passed) if each.is_taken for marker in markers(each.captured, driver.run)}
-        return {each["marker"] for each in driver.events} - taken - dropped()
+        return not_taken(front, driver) - dropped()
 
     def problem() -> str:
         answers = [(each.captured.path, each.response.status) for each in front.passed]

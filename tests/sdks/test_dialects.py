@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from local_aws import LocalAws
+from sdks.capture_server import Captured
 from sdks.dialect import LARGE_STEP, REACTIONS, Case, Reaction, Shown, Workers, markers, show, status
 from sdks.drivers import SDKS, STORY_SECONDS, Sdk
 from sdks.settings import KEY, SETTINGS
@@ -89,3 +92,17 @@ def test_an_sdk_does_what_its_dialect_asks(
 
 def test_the_reaction_of_each_sdk_is_known() -> None:
     assert set(REACTIONS) == {sdk.name for sdk in SDKS}
+
+
+def test_the_traits_of_a_user_are_no_event_of_their_own() -> None:
+    identify = {"type": "identify", "context": {"traits": {"marker": "run.identify"}}}
+    later = {"type": "track", "properties": {"marker": "run.second"}, "context": identify["context"]}
+
+    assert of({"batch": [identify, later]}) == {"run.identify", "run.second"}
+    assert of(identify) == {"run.identify"}
+    assert of(later) == {"run.second"}
+
+
+def of(body: dict[str, Any]) -> set[str]:
+    raw = json.dumps(body).encode()
+    return markers(Captured("POST", "/v1/batch", "", {}, raw, raw), "run")
