@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,10 +123,10 @@ def camel(name: str) -> str:
     return joined if re.match("[A-Za-z]", joined) else f"n{joined}"
 
 
-def unique(name: str, taken: set[str], is_reserved: Callable[[str], bool] = lambda _: False) -> str:
+def unique(name: str, taken: set[str]) -> str:
     """Returns the name, or with a number if it is taken, and takes it."""
     number, found = 2, name
-    while found in taken or is_reserved(found):
+    while found in taken:
         found, number = f"{name}{number}", number + 1
     taken.add(found)
     return found

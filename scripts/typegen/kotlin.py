@@ -6,7 +6,7 @@ import json
 import re
 
 from events import Event, camel, kind_in_common, options_of, pascal, pointer_hint, unique
-from shapes import NEVER, UNKNOWN, Array, Literal, Member, Object, Reference, Shape, Tuple, Union, union
+from shapes import NEVER, UNKNOWN, Array, Literal, Object, Reference, Shape, Tuple, Union, union
 
 HEAD = """// The events of the catalogue. Made by scripts/types; edit the schemas, not this file.
 @file:Suppress("unused", "RemoveRedundantBackticks", "EnumEntryName")

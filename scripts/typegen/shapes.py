@@ -173,7 +173,7 @@ def documentation(schema: Any) -> str:
     """Returns the description of a schema and the bounds that its shape leaves out."""
     if not isinstance(schema, dict):
         return ""
-    parts = [str(schema[key]) for key in ("description",) if key in schema]
+    parts = [str(schema["description"])] if "description" in schema else []
     bounds = [f"{key} {json.dumps(schema[key], ensure_ascii=False)}" for key in schema if key in WIDENED and not isinstance(schema[key], dict)]
     bounds = [bound.removesuffix(" true") for bound in bounds if not bound.endswith(" false")]
     if bounds:

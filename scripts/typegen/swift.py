@@ -221,13 +221,13 @@ class Swift:
         if key not in self.made:
             self.made[key] = unique(hint, self.taken)
             taken: set[str] = {"self", "init", "rawValue", "hash", "hashValue", "encode"}
-            cases = "\n".join(coding_key(unique(camel(each.value) if re.search("[A-Za-z0-9]", each.value) else "empty", taken), each.value) for each in options if isinstance(each, Literal)).replace("        case", "    case")  # fmt: skip
+            cases = "\n".join(coding_key(unique(camel(each.value) if re.search("[A-Za-z0-9]", each.value) else "empty", taken), each.value, 4) for each in options if isinstance(each, Literal))  # fmt: skip
             self.parts.append(f"public enum {self.made[key]}: String, Codable, Hashable, Sendable {{\n{cases}\n}}\n")
         return self.made[key]
 
 
-def coding_key(field: str, name: str) -> str:
-    return f"        case {quoted(field)}" + ("" if field == name else f" = {text(name)}")
+def coding_key(field: str, name: str, indent: int = 8) -> str:
+    return f"{' ' * indent}case {quoted(field)}" + ("" if field == name else f" = {text(name)}")
 
 
 def quoted(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 from events import Event, pascal, pointer_hint, unique
 from shapes import NEVER, UNKNOWN, Array, Literal, Member, Never, Object, Reference, Scalar, Shape, Tuple, Union, Unknown
