@@ -180,7 +180,7 @@ fn a_user_agent_is_cut_by_bytes() {
 /// Firehose bills whole units, and each aggregated record may leave one of its ten nearly empty.
 #[test]
 fn no_request_is_billed_more_than_its_records() {
-    let partitions: Vec<Value> = (0..500)
+    let page_views: Vec<Value> = (0..500)
         .map(|index| json!({"name": "page_view", "metadata": {"tag": format!("t{index}")}}))
         .collect();
     let order = |index: usize| {
@@ -188,7 +188,7 @@ fn no_request_is_billed_more_than_its_records() {
         json!({"name": "order_placed", "props": props, "metadata": {"tag": format!("t{index}")}})
     };
     let orders: Vec<Value> = (0..500).map(order).collect();
-    for body in [partitions, orders] {
+    for body in [page_views, orders] {
         let config = config(json!({
             "delivery": "direct", "origins": ["*"], "failed_stream": "firehose:failed",
             "routes": [{"to": "firehose:events"}],
@@ -201,12 +201,13 @@ fn no_request_is_billed_more_than_its_records() {
         };
         let mut batch = harness::post_body(&config, &harness::context(), &body).unwrap();
         for group in by_destination(batch.take_records()) {
-            let lines = || group.records.iter().map(|record| record.bytes().len());
-            let bytes: usize = lines().sum();
-            let groups = aggregate::groups(lines(), Aggregation::default());
-            let of_lines = |lines: &Vec<usize>| -> usize {
-                let bytes = lines.iter().map(|index| group.records[*index].bytes().len());
-                bytes.sum::<usize>().next_multiple_of(BILLED_UNIT)
+            let sizes: Vec<usize> =
+                group.records.iter().map(|record| record.bytes().len()).collect();
+            let bytes: usize = sizes.iter().sum();
+            let groups = aggregate::groups(sizes.iter().copied(), Aggregation::default());
+            let of_lines = |lines: &Vec<usize>| {
+                let bytes: usize = lines.iter().map(|index| sizes[*index]).sum();
+                bytes.next_multiple_of(BILLED_UNIT)
             };
             let billed: usize = groups.iter().map(of_lines).sum();
             assert!(billed <= bytes + bytes / 9 + BILLED_UNIT, "{}: {billed} of {bytes}", group.to);

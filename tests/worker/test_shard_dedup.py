@@ -106,7 +106,7 @@ def test_a_repeat_waits_for_the_event_in_flight(
 
 
 def test_ids_on_disk_are_found_after_a_restart(peer: FakeFirehose) -> None:
-    # Then a run has 31 ids. Without a time they wait for no time to pass.
+    # A run then has 31 ids, and ids without a time need not wait before they become one.
     settings = {**SHARDED, "shards": 1, "dedupe": {"max_ids": 1000}}
     settings["routes"] = [{"to": "firehose:disk"}]
     with Worker(peer.environment(), settings) as worker:

@@ -21,12 +21,6 @@ SESSION = {"session_id", "session_index", "session_started_at", "session_trigger
 
 
 @pytest.fixture(scope="module")
-def peer() -> Iterator[FakeFirehose]:
-    with FakeFirehose() as peer:
-        yield peer
-
-
-@pytest.fixture(scope="module")
 def worker(peer: FakeFirehose) -> Iterator[Worker]:
     settings = {**SHARDED, "shards": SHARDS, "device_events_per_minute": LIMIT}
     with Worker(peer.environment(), settings) as worker:

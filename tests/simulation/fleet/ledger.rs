@@ -1,7 +1,7 @@
 //! What the world knows of each event, beside Headwater: an independent record of what was promised,
 //! what the streams have, and what the design allows.
 //!
-//! - An event that a client was told to be durable is in a stream, or in the committed storage of a shard.
+//! - An event that was acknowledged is in a stream, or in the committed storage of a shard.
 //! - A stream has an event once. Further copies are excused, one each: by an answer of the stream that was lost after
 //!   it had taken the records; by the loss of an object with calls in flight, or before the checkpoint with its ids; by
 //!   a direct delivery; by a move to another shard, which takes sessions along and no ids; by the end of the window of ids.

@@ -318,7 +318,7 @@ impl Fleet {
             (stream.sickness, stream.flaws) = (None, 0.0);
         }
         self.crash_chance = 0.0;
-        (self.settings.leaving, self.settings.late) = (0.0, 0.0);
+        self.settings.leaving = 0.0;
     }
 
     fn now_ms(&self) -> Milliseconds {
@@ -433,7 +433,6 @@ impl Fleet {
             leaves: false,
         };
         self.requests.insert(id, request);
-        self.counts.requests += 1;
         self.attempt(id);
     }
 

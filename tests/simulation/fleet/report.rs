@@ -39,7 +39,6 @@ impl Times {
 
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
-    pub requests: u64,
     pub attempts: u64,
     pub refused: u64,
     pub shard_calls: u64,

@@ -192,8 +192,8 @@ impl Settings {
         (begin, begin + super::micros(self.seconds))
     }
 
-    /// Returns the share of the busiest hour's rate that comes at a time: a third at eight in the
-    /// morning of the busiest zone's night, all of it at eight in the evening.
+    /// Returns the share of the busiest hour's rate that comes at a time: a third at 8:00, all of
+    /// it at 20:00.
     pub fn shape(now: Micros) -> f64 {
         let hour = super::seconds(now) / 3_600.0;
         let turn = (hour - 20.0) / 24.0 * std::f64::consts::TAU;

@@ -27,8 +27,6 @@ pub struct Disk {
     counts: Cell<RowCounts>,
     alarm_at: Option<Milliseconds>,
     committed_alarm_at: Option<Milliseconds>,
-    /// The bytes of the spill.
-    pub spilled_bytes: Cell<u64>,
 }
 
 /// The events whose records a commit has made durable, and those whose rows it deleted.
@@ -69,11 +67,9 @@ impl Disk {
         }
         for (key, value) in before {
             if let Some(value) = value {
-                self.spilled_bytes.set(self.spilled_bytes.get() - value.len() as u64);
                 committed.removed.extend(numbers_in(&value));
             }
             if let Some(value) = rows.get(&key) {
-                self.spilled_bytes.set(self.spilled_bytes.get() + value.len() as u64);
                 committed.stored.extend(numbers_in(value));
             }
         }
