@@ -37,7 +37,7 @@ OPERATOR_KEY_CHARS = 32
 # An object that is awake takes over what is deployed within five minutes:
 # https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
 OVERLAP_SECONDS = 360
-STREAM_OUTPUTS = ("LowStream", "MidStream", "HighStream", "FailedStream")
+STREAM_OUTPUTS = (*stream_members.LEVELS, "FailedStream")
 PROBLEMS = (
     StackError,
     WorkerKeyError,

@@ -32,12 +32,10 @@ class Constants:
     def __init__(self, changes: dict[str, float] | None = None) -> None:
         self._tables: dict[str, Any] = tomllib.loads(CONSTANTS.read_text(encoding="utf-8"))
         for name, value in (changes or {}).items():
-            self[name]
-            table, *keys, last = name.split(".")
-            place = self._tables[table]
-            for key in keys:
-                place = place[key]
-            place[last] = value
+            if isinstance(self[name], (dict, list)):
+                raise KeyError(name)
+            table, _, last = name.rpartition(".")
+            self[table][last] = value
 
     def __getitem__(self, name: str) -> Any:
         value: Any = self._tables
