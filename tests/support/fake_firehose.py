@@ -35,6 +35,7 @@ from support.faults import (
     Effect,
     Fail,
     Hang,
+    Hold,
     NotJson,
     Predicate,
     Refuse,
@@ -53,6 +54,7 @@ __all__ = [
     "Fail",
     "FakeFirehose",
     "Hang",
+    "Hold",
     "NotJson",
     "Refuse",
     "WrongLength",
@@ -223,6 +225,11 @@ class FakeFirehose:
             if server is None or server.stopping.wait(behaviour.seconds):
                 return None
             return self._behave(behaviour.then, service, put)
+        if isinstance(behaviour, Hold):
+            while not behaviour.until.is_set():
+                if self._server is None or self._server.stopping.wait(0.05):
+                    return None
+            return self._behave(Accept(), service, put)
         if isinstance(behaviour, Fail):
             raise AwsError(
                 behaviour.type, behaviour.message, behaviour.status, behaviour.headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
@@ -68,10 +69,17 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Stays silent until this is set, and then takes the records."""
+
+    until: threading.Event
+
+
+@dataclass(frozen=True)
 class Cut:
     """Closes the connection without an answer."""
 
     effect: Effect
 
 
-Behaviour = Union[Accept, Refuse, Fail, NotJson, WrongLength, Hang, Cut]
+Behaviour = Union[Accept, Refuse, Fail, NotJson, WrongLength, Hang, Hold, Cut]

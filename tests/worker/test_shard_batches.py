@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support.fake_firehose import Cut, Effect, Fail, FakeFirehose, Hang, Refuse
+from support.fake_firehose import Cut, Effect, Fail, FakeFirehose, Hang, Hold, Refuse
 from support.shards import SHARDED, VERDICTS, on_devices, outcomes, together
 from support.streams import Stream, ids, kept, streams
 from support.waiting import wait_until
@@ -198,28 +200,46 @@ def buffer_bytes(worker: Worker) -> int:
     return shard["buffer_bytes"]
 
 
+@contextlib.contextmanager
+def release_at_the_end(released: threading.Event) -> Iterator[None]:
+    """Lets a stream go on also if a test fails before."""
+    try:
+        yield
+    finally:
+        released.set()
+
+
 def call_and_stay(stream: Stream, beacon: dict[str, Any]) -> socket.socket:
-    """Posts a beacon and reads nothing; whoever closes the socket goes away."""
+    """Posts a beacon and reads nothing; whoever closes the socket goes away. The stream must be held, so that
+    the beacon is seen to wait.
+    """
+    before = buffer_bytes(stream.worker)
     body = json.dumps(beacon).encode()
     head = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
     caller = socket.create_connection((HOST, stream.worker.port))
     caller.sendall(head.encode() + body)
-    wait_until(lambda: buffer_bytes(stream.worker) > 0)
+    wait_until(lambda: buffer_bytes(stream.worker) > before)
     return caller
 
 
 def test_a_disconnected_caller_loses_no_event(lingering_stream: Stream) -> None:
     """Neither his own records nor those of the others in his batch."""
-    gone, *stay = on_devices(lingering_stream, 4)
-    with ThreadPoolExecutor() as pool:
+    busy, gone, *stay = on_devices(lingering_stream, 5)
+    released = threading.Event()
+    lingering_stream.peer.always(Hold(released), lingering_stream.name)
+    with ThreadPoolExecutor() as pool, release_at_the_end(released):
+        posts = [pool.submit(lingering_stream.worker.post, busy)]
+        wait_until(lambda: buffer_bytes(lingering_stream.worker) > 0)
         caller = call_and_stay(lingering_stream, gone)
-        posts = [pool.submit(lingering_stream.worker.post, each) for each in stay]
-        time.sleep(LINGER_S / 4)
+        before = buffer_bytes(lingering_stream.worker)
+        posts += [pool.submit(lingering_stream.worker.post, each) for each in stay]
+        wait_until(lambda: buffer_bytes(lingering_stream.worker) > before)
         caller.close()
-        assert [post.result().status for post in posts] == [204] * 3
+        released.set()
+        assert [post.result().status for post in posts] == [204] * 4
 
-    wait_until(lambda: len(lingering_stream.ids()) == 4)
-    assert sorted(lingering_stream.ids()) == sorted(ids([gone, *stay]))
+    wait_until(lambda: len(lingering_stream.ids()) == 5)
+    assert sorted(lingering_stream.ids()) == sorted(ids([busy, gone, *stay]))
     # It is durable, so that he may come back with it.
     assert outcomes(together(lingering_stream, [[gone]])[0]) == ["duplicate"]
 
@@ -229,12 +249,13 @@ def test_a_call_continues_if_its_caller_disconnects(
 ) -> None:
     """Nor when it was he who opened the batch."""
     gone, stays = on_devices(lingering_stream, 2)
-    lingering_stream.peer.script(Hang(1))
-    with ThreadPoolExecutor() as pool:
+    released = threading.Event()
+    lingering_stream.peer.always(Hold(released), lingering_stream.name)
+    with ThreadPoolExecutor() as pool, release_at_the_end(released):
         caller = call_and_stay(lingering_stream, gone)
         post = pool.submit(lingering_stream.worker.post, stays)
-        wait_until(lambda: lingering_stream.calls != [])
         caller.close()
+        released.set()
         assert post.result().status == 204
 
     assert sorted(lingering_stream.ids()) == sorted(ids([gone, stays]))

@@ -13,7 +13,7 @@ from bench.cost.workers import Cores, Load, Script, resident_bytes, started
 
 MiB = 1024 * 1024
 # A shard has then written runs of ids to its disk; its memory has the ids of the last minutes.
-WARM_UP_EVENTS = 300_000
+WARM_UP_EVENTS = 400_000
 # What V8's heap was seen to vary by is less.
 GROWTH = 1.1
 GROWTH_BYTES = 8 * MiB
