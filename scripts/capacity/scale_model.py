@@ -19,9 +19,6 @@ CONSTANTS = Path(__file__).parent / "constants.toml"
 PAGE = Path(__file__).parents[2] / "www" / "docs" / "capacity.md"
 MIB, GIB = 1 << 20, 1 << 30
 MONTH_S = 30 * 86_400
-# Of the events of the three levels, those of the largest.
-LARGEST_LEVEL = 0.7
-LEVELS = 3
 RATES = (10, 100, 1_000, 10_000, 100_000, 350_000)
 SIZES = (1, 5, 20)
 
@@ -75,6 +72,8 @@ class Model:
     def __init__(self, constants: Constants) -> None:
         self.constants = constants
         self.line = constants["event.line_bytes"]
+        self.shares: list[float] = constants["event.level_shares"]
+        self.largest = max(self.shares)
 
     def edge_us(self, size: float) -> float:
         return self.constants["processor.edge_request_us"] + self.constants["processor.edge_event_us"] * size
@@ -103,7 +102,7 @@ class Model:
             # Two times the linger and the call, in half of the memory.
             "memory": bytes_s * 0.2 / (of["headwater.buffer_bytes"] / 2),
             # Half of what it drains is for new records.
-            "drain": bytes_s * LARGEST_LEVEL / (drained / 2),
+            "drain": bytes_s * self.largest / (drained / 2),
         }
 
     def shards(self, rate: float, size: int) -> int:
@@ -113,7 +112,7 @@ class Model:
         """The streams of each level's set, and the MiB a second that each must take, with a fifth to spare. A shard has one
         stream of a set, so no more of them than shards are of use, and the busiest stream has the most shards.
         """
-        largest = rate * self.line * LARGEST_LEVEL / shards / MIB
+        largest = rate * self.line * self.largest / shards / MIB
         quota = self.constants[f"firehose.{region}.mib"]
 
         def taken(streams: int) -> float:
@@ -123,22 +122,31 @@ class Model:
         streams = next(fits, shards)
         return streams, max(taken(streams), quota)
 
-    def calls(self, rate: float, size: float) -> tuple[float, float]:
-        """Calls a second of one stream of one shard with this rate, and lines of a call. A request opens a batch, which
-        lingers, or is full before.
+    def calls(self, rate: float, size: float) -> list[tuple[float, float]]:
+        """Calls a second of one shard with this rate, and lines of a call, for the stream of each level. A request opens
+        a batch, which closes after its linger.
         """
-        if rate <= 0:
-            return 0.0, 0.0
-        calls = 1 / (self.lingers_s(rate, size) + size / rate)
-        return calls, rate / calls
+        lingers = self.lingers_s(rate, size)
+        calls = []
+        for share, linger_s in zip(self.shares, lingers, strict=True):
+            each_s = 1 / self.requests(rate, size, share)
+            calls.append((1 / (linger_s + each_s), rate * share * (linger_s + each_s)))
+        return calls
 
-    def lingers_s(self, rate: float, size: float) -> float:
-        """How long a batch of one stream of one shard lingers."""
+    def requests(self, rate: float, size: float, share: float) -> float:
+        """Requests a second that have an event for the stream of a level with this share."""
+        return rate / size * (1 - (1 - share) ** size)
+
+    def lingers_s(self, rate: float, size: float) -> list[float]:
+        """How long a batch of each level lingers in one shard: not at all if no request is expected meanwhile, else until
+        one of them is full, and until a call ends if as many as may be are in flight.
+        """
         of = self.constants
         linger_s = of["headwater.linger_ms"] / 1_000
-        if rate / size * linger_s < of["headwater.lingers_from_requests"]:
-            return 0.0
-        return min(linger_s, of["headwater.closes_bytes"] / max(1e-9, rate * self.line))
+        expected = [self.requests(rate, size, share) * linger_s for share in self.shares]
+        linger_s = min(linger_s, of["headwater.closes_bytes"] / (rate * self.line * self.largest))
+        linger_s = max(linger_s, of["time.call_s"] / of["headwater.batches_in_flight"])
+        return [linger_s if each >= of["headwater.lingers_from_requests"] else 0.0 for each in expected]
 
     def billed(self, lines: int) -> int:
         """Bytes that Firehose bills for a batch of so many lines."""
@@ -148,28 +156,37 @@ class Model:
         rounded = [math.ceil(count * self.line / unit) * unit for count in (most, rest)]
         return int(whole * rounded[0] + rounded[1])
 
-    def billed_ratio(self, lines: float, size: int) -> float:
-        """Billed bytes for each byte sent, of batches with one request and Poisson many more."""
-        more = max(0.0, lines / size - 1)
+    def billed_ratio(self, lines: float) -> float:
+        """Billed bytes for each byte sent, of batches with one line and Poisson many more."""
+        more = max(0.0, lines - 1)
         if more > 200:
             return self.billed(int(lines)) / (int(lines) * self.line)
         total = sent = 0.0
         share = math.exp(-more)
         for count in range(int(more + 8 * math.sqrt(more) + 12)):
             share *= more / count if count else 1
-            total += share * self.billed((count + 1) * size)
-            sent += share * (count + 1) * size * self.line
+            total += share * self.billed(count + 1)
+            sent += share * (count + 1) * self.line
         return total / sent
 
+    def billed_ratio_of_levels(self, rate: float, size: float) -> float:
+        """The same for all streams of one shard with this rate."""
+        calls = self.calls(rate, size)
+        return sum(share * self.billed_ratio(lines) for share, (_, lines) in zip(self.shares, calls, strict=True))
+
     def answer_ms(self, rate: float, size: int) -> float:
-        """The mean time until the answer in the region, of one stream of one shard with this rate."""
+        """The mean time until the answer in the region, of one shard with this rate. A request waits for the batches of
+        all its levels, which close together.
+        """
         of = self.constants
-        _, lines = self.calls(rate, size)
-        requests = max(1.0, lines / size)
-        # Who opens the batch waits for all of the linger, the others for half.
-        waits = self.lingers_s(rate, size) * (0.5 + 0.5 / requests)
+        lingers = self.lingers_s(rate, size)
+        lingering = sum(share for share, linger_s in zip(self.shares, lingers, strict=True) if linger_s)
+        requests = rate / size * max(lingers) + 1
+        # Who opens the batches waits for all of the linger, the others for half.
+        waits = max(lingers) * (0.5 + 0.5 / requests) * (1 - (1 - lingering) ** size)
         work = (self.edge_us(size) + self.shard_us(size)) * 1e-6
-        return 1_000 * (of["time.round_trip_s"] + work + waits + of["time.call_s"] + self.upload_s(lines * self.line))
+        upload_s = self.upload_s(max(lines for _, lines in self.calls(rate, size)) * self.line)
+        return 1_000 * (of["time.round_trip_s"] + work + waits + of["time.call_s"] + upload_s)
 
     def rows_s(self, rate: float, size: int, shards: int) -> float:
         """Rows that the shards write and delete in a second."""
@@ -199,8 +216,7 @@ class Model:
         of, seconds = self.constants, MONTH_S
         shards = shards or self.shards(rate, size)
         requests = rate / size * seconds
-        _, lines = self.calls(rate / shards / LEVELS, size)
-        gib = rate * seconds * self.line * self.billed_ratio(lines, size) / GIB
+        gib = rate * seconds * self.line * self.billed_ratio_of_levels(rate / shards, size) / GIB
         awake_s = shards * self.awake(rate / size / shards) * seconds
         logged = 2 * requests * of["prices.logged_share"] * of["prices.log_bytes"] / 1e9
         return {
@@ -240,13 +256,13 @@ def settings(model: Model) -> Table:
             by = model.shards_by(rate, size)
             shards = model.shards(rate, size)
             each = rate / shards
-            calls = sum(model.calls(each * share, size)[0] for share in (0.7, 0.2, 0.1))
+            calls = sum(calls for calls, _ in model.calls(each, size))
             decides = max(by, key=lambda name: by[name]) if max(by.values()) > 1 else "none"
             most = model.constants["headwater.most_shards"]
             shown = f"{shards:,}" if shards <= most else f"{shards:,}, above {most}"
             rows.append((
                 number(rate), str(size), shown, decides, stream_set(model, rate, shards, "large"), stream_set(model, rate, shards, "other"),
-                number(calls), number(model.answer_ms(each * LARGEST_LEVEL, size)),
+                number(calls), number(model.answer_ms(each, size)),
             ))  # fmt: skip
     return Table(head, rows)
 
@@ -255,8 +271,8 @@ def ends(model: Model) -> Table:
     """What ends first, in events a second."""
     of = model.constants
     head = ("limit", *(f"{size} a request" if size > 1 else "1 event a request" for size in SIZES))
-    lines_s = {region: of[f"firehose.{region}.mib"] * MIB / model.line / LARGEST_LEVEL for region in ("large", "other")}
-    drained = model.drained_bytes_s(of["time.call_s"], of["headwater.drains"]) / 2 / model.line / LARGEST_LEVEL
+    lines_s = {region: of[f"firehose.{region}.mib"] * MIB / model.line / model.largest for region in ("large", "other")}
+    drained = model.drained_bytes_s(of["time.call_s"], of["headwater.drains"]) / 2 / model.line / model.largest
     plan, soft = of["object.planned_requests"], of["object.soft_requests"]
     few, most = of["headwater.default_shards"], of["headwater.most_shards"]
     share = of["processor.planned_share"]
@@ -290,7 +306,7 @@ def costs(model: Model) -> Table:
     parts = list(model.month(1_000, 5))
     head = ("events/s", "events a request", *parts, "in all", "$ a month")
     rows = []
-    for rate in RATES[1:]:
+    for rate in (*RATES[1:], 1_000_000):
         for size in SIZES:
             month = model.month(rate, size)
             millions = rate * MONTH_S / 1e6
@@ -319,7 +335,7 @@ def outages(model: Model) -> Table:
     for rate in RATES[1:]:
         shards = max(model.shards(rate, 5), of["headwater.default_shards"])
         room = shards * of["headwater.spill_bytes"]
-        over = rate * model.line * LARGEST_LEVEL - of["firehose.large.mib"] * MIB
+        over = rate * model.line * model.largest - of["firehose.large.mib"] * MIB
         rows.append((number(rate), str(shards), span(room / (rate * model.line)), span(room / over) if over > 0 else "never"))
     return Table(head, rows)
 

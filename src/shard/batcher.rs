@@ -6,7 +6,8 @@
 //! yet.
 //!
 //! A batch waits for others only if they are likely to come, and only until it fills an aggregated
-//! record: what comes later would be billed the same in a call of its own.
+//! record: what comes later would be billed the same in a call of its own. A request waits for all
+//! of its batches, so all close if one is full or has lingered.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -76,6 +77,8 @@ struct OpenBatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClosesWhen {
     /// After its linger time, and in its turn.
+    Lingered,
+    /// In its turn: another batch is full.
     Due,
     /// Now, for the spill.
     Now,
@@ -169,7 +172,7 @@ impl Batcher {
                 limits: limits(),
                 opened_at: now,
                 recent_requests,
-                closes_when: ClosesWhen::Due,
+                closes_when: ClosesWhen::Lingered,
             });
             self.open.len().saturating_sub(1)
         });
@@ -187,8 +190,15 @@ impl Batcher {
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, slot);
         }
-        let fullness = if open.is_full() && !was_full { Fullness::Full } else { Fullness::HasRoom };
-        (slot, fullness)
+        if was_full || !open.is_full() {
+            return (slot, Fullness::HasRoom);
+        }
+        for open in &mut self.open {
+            if open.closes_when == ClosesWhen::Lingered {
+                open.closes_when = ClosesWhen::Due;
+            }
+        }
+        (slot, Fullness::Full)
     }
 
     /// Returns the bytes of the records in memory that are not marked for the spill.
@@ -212,19 +222,33 @@ impl Batcher {
         marked_for_spill.map(|open| open.id).collect()
     }
 
-    /// Returns the open batches that are full, have lingered at `now`, for `linger_ms` at most, or are
-    /// marked to be closed, oldest first; and when the next of the others will have lingered.
+    /// Returns the open batches that are full or are marked to be closed, or have lingered at `now`,
+    /// for `linger_ms` at most, oldest first; and when the next of the others will have lingered. One
+    /// that is opened while another lingers has lingered when that one has.
     pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
-        let lingers_until = |open: &OpenBatch| {
+        let mut oldest_first: Vec<&OpenBatch> = self.open.iter().collect();
+        oldest_first.sort_unstable_by_key(|open| open.id);
+        let (mut due, mut wake_at, mut oldest_until) = (Vec::new(), None, 0);
+        for open in oldest_first {
+            if open.closes_when != ClosesWhen::Lingered || open.is_full() {
+                due.push(open.id);
+                continue;
+            }
             let linger_ms = open.linger_ms(linger_ms);
-            let until = open.opened_at.saturating_add(linger_ms);
-            let lingers = open.closes_when == ClosesWhen::Due && !open.is_full();
-            Some(until).filter(|until| lingers && is_ahead(*until, now, linger_ms))
-        };
-        let due = self.open.iter().filter(|open| lingers_until(open).is_none());
-        let mut due: Vec<BatchId> = due.map(|open| open.id).collect();
-        due.sort_unstable();
-        (due, self.open.iter().filter_map(lingers_until).min())
+            let mut until = open.opened_at.saturating_add(linger_ms);
+            if linger_ms > 0 {
+                if open.opened_at < oldest_until {
+                    until = until.min(oldest_until);
+                }
+                oldest_until = until;
+            }
+            if is_ahead(until, now, linger_ms) {
+                wake_at = Some(wake_at.map_or(until, |it: Milliseconds| it.min(until)));
+            } else {
+                due.push(open.id);
+            }
+        }
+        (due, wake_at)
     }
 
     /// Returns the records of an open batch.

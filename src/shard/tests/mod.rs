@@ -140,13 +140,15 @@ struct Bench {
     sessions: Cell<u8>,
     /// The streams that fail.
     sick: Vec<Stream>,
+    now: u64,
 }
 
 impl Bench {
     fn new(sharding: ShardConfig) -> Self {
         let storage = Unread::default();
         let shard = ShardCore::load(&storage, &sharding, 0).unwrap();
-        Self { shard, storage, config: config(sharding), sessions: Cell::new(0), sick: Vec::new() }
+        let (sessions, sick) = (Cell::new(0), Vec::new());
+        Self { shard, storage, config: config(sharding), sessions, sick, now: 0 }
     }
 
     fn try_admit(&mut self, items: Vec<ShardItem<'static>>) -> Result<AdmitResult, AdmitError> {
@@ -156,7 +158,7 @@ impl Bench {
         };
         let sick = self.sick.clone();
         let is_sick = |of: &Stream| sick.contains(of);
-        self.shard.admit(items, &self.storage, &self.config.destinations, 0, random, is_sick)
+        self.shard.admit(items, &self.storage, &self.config.destinations, self.now, random, is_sick)
     }
 
     fn admit(&mut self, items: Vec<ShardItem<'static>>) -> AdmitResult {

@@ -8,6 +8,11 @@ fn next(bench: &mut Bench, now: u64, calls: usize) -> (Vec<BatchId>, Option<u64>
     (next.start.iter().map(|(batch, _)| *batch).collect(), next.wake_at, next.is_blocked)
 }
 
+/// Returns an event of the first device for another stream.
+fn order(number: u8) -> ShardItem<'static> {
+    ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, number, 0) }
+}
+
 /// Returns a shard whose streams each received five requests in this second, and the number of the
 /// last batch that has ended.
 fn busy() -> (Bench, BatchId) {
@@ -61,6 +66,49 @@ fn a_batch_starts_once_it_has_lingered_and_a_call_is_free() {
     assert_eq!(next(&mut bench, 100, 1), (vec![ended + 1], None, true), "oldest first");
     assert_eq!(next(&mut bench, 100, 1), (vec![ended + 2], None, false));
     assert_eq!(next(&mut bench, 100, 1), (vec![], None, false));
+}
+
+#[test]
+fn batches_that_linger_together_start_together() {
+    let (mut bench, ended) = busy();
+    bench.admit(vec![event(1, 1, 0)]);
+    assert_eq!(next(&mut bench, 0, 6), (vec![], Some(100), false));
+    bench.now = 60;
+    bench.admit(vec![order(2), event(1, 3, 0)]);
+    assert_eq!(next(&mut bench, 60, 6), (vec![], Some(100), false));
+    assert_eq!(next(&mut bench, 100, 6), (vec![ended + 1, ended + 2], None, false));
+}
+
+#[test]
+fn a_full_batch_starts_the_others() {
+    let (mut bench, ended) = busy();
+    bench.admit(vec![order(1)]);
+    bench.now = 60;
+    bench.admit(vec![failed(&json!({"x": "x".repeat(60_000)}))]);
+    assert_eq!(next(&mut bench, 60, 6), (vec![ended + 1, ended + 2], None, false));
+    bench.admit(vec![order(2)]);
+    assert_eq!(next(&mut bench, 60, 6), (vec![], Some(160), false));
+}
+
+#[test]
+fn a_full_batch_that_is_blocked_starts_no_later_ones() {
+    let (mut bench, ended) = busy();
+    bench.admit(vec![failed(&json!({"x": "x".repeat(60_000)}))]);
+    assert_eq!(next(&mut bench, 0, 0), (vec![], None, true));
+    bench.now = 60;
+    bench.admit(vec![order(1), event(1, 2, 0)]);
+    assert_eq!(next(&mut bench, 60, 0), (vec![], Some(160), true));
+    assert_eq!(next(&mut bench, 60, 6), (vec![ended + 1], Some(160), false));
+}
+
+#[test]
+fn a_batch_that_has_lingered_and_is_blocked_starts_no_later_ones() {
+    let (mut bench, ended) = busy();
+    bench.admit(vec![event(1, 1, 0)]);
+    bench.now = 100;
+    bench.admit(vec![order(2)]);
+    assert_eq!(next(&mut bench, 100, 0), (vec![], Some(200), true));
+    assert_eq!(next(&mut bench, 100, 6), (vec![ended + 1], Some(200), false));
 }
 
 #[test]

@@ -18,6 +18,12 @@ impl Constants {
         number(value).unwrap_or_else(|| panic!("{path} is no number"))
     }
 
+    /// Returns the shares of the levels among the events, the largest first.
+    pub fn level_shares(&self) -> Vec<f64> {
+        let shares = self.0["event"]["level_shares"].as_array().unwrap();
+        shares.iter().map(|share| number(share).unwrap()).collect()
+    }
+
     /// Returns Firehose's steps: GiB a month up to which a price holds, and the price.
     pub fn firehose_tiers(&self) -> Vec<(f64, f64)> {
         let tiers = self.0["prices"]["firehose_tiers"].as_array().unwrap();

@@ -198,7 +198,8 @@ impl Fleet {
             policy: DeliveryConfig::default(),
             unpacked: Vec::new(),
         };
-        let sets = StreamSets::new(traffic::routes(), settings.streams_here());
+        let sets = StreamSets::new(constants.level_shares().len(), settings.streams_here());
+        // Ids without a time have half of the room, less the two runs that may have just gone.
         let window =
             Window { window_ms: sharding.dedupe.window_ms, ids: settings.max_ids as u64 * 7 / 16 };
         let mut ledger = Ledger::new(window, sharding.session.timeout_ms);

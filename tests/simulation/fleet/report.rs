@@ -12,6 +12,7 @@ use super::stream::StreamCounts;
 pub struct Times {
     classes: Vec<u64>,
     count: u64,
+    sum_micros: u64,
 }
 
 impl Times {
@@ -22,6 +23,11 @@ impl Times {
         }
         self.classes[class] += 1;
         self.count += 1;
+        self.sum_micros += micros;
+    }
+
+    pub fn mean_ms(&self) -> f64 {
+        self.sum_micros as f64 / 1_000.0 / self.count.max(1) as f64
     }
 
     /// Returns the time in milliseconds below which this share of the times is.
@@ -151,6 +157,7 @@ impl Report {
             "objects asked by a request",
             format!("{:.3}", counts.shard_calls as f64 / counts.attempts as f64),
         );
+        line("first answer, mean ms", format!("{:.0}", self.first_answers.mean_ms()));
         line("first answer, p50 ms", format!("{:.0}", self.first_answers.percentile_ms(0.5)));
         line("first answer, p99 ms", format!("{:.0}", self.first_answers.percentile_ms(0.99)));
         line(

@@ -10,15 +10,13 @@ use super::constants::Constants;
 use super::ledger::{Kind, Ledger, NO_DEVICE};
 use super::settings::Settings;
 
-/// The shares of the three routes, the largest first.
-const ROUTES: [f64; 3] = [0.7, 0.2, 0.1];
-
 #[derive(Debug)]
 pub struct Traffic {
     visiting: Vec<u32>,
     past: Vec<u32>,
     leaves: f64,
     line_bytes: f64,
+    level_shares: Vec<f64>,
     settings: Settings,
 }
 
@@ -33,6 +31,7 @@ impl Traffic {
             past: Vec::new(),
             leaves: (settings.events_per_request as f64 / events).min(1.0),
             line_bytes: constants.number("event.line_bytes"),
+            level_shares: constants.level_shares(),
             settings: settings.clone(),
         }
     }
@@ -68,7 +67,7 @@ impl Traffic {
                     () if chance.is(self.settings.session_starts) => Kind::SessionStart,
                     () => Kind::Event,
                 };
-                let route = route(chance.share());
+                let route = self.route(chance.share());
                 let bytes = (self.line_bytes * chance.between(0.6, 1.2)) as usize;
                 ledger.new_event(device, kind, route, bytes, at(index))
             })
@@ -88,18 +87,14 @@ impl Traffic {
         }
         device
     }
-}
 
-fn route(mut share: f64) -> u8 {
-    for (index, of) in ROUTES.iter().enumerate() {
-        if share < *of {
-            return index as u8;
+    fn route(&self, mut share: f64) -> u8 {
+        for (index, of) in self.level_shares.iter().enumerate() {
+            if share < *of {
+                return index as u8;
+            }
+            share -= of;
         }
-        share -= of;
+        0
     }
-    0
-}
-
-pub const fn routes() -> usize {
-    ROUTES.len()
 }
