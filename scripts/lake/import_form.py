@@ -63,16 +63,17 @@ class Form(Protocol):
 
 def message_of(form: Form, row: JsonObject, file: str) -> Message:
     """The message of a row. Raises `Rejected`."""
-    message, at, name = form.message(row, file)
-    return Message(written(message), at, name)
+    try:
+        message, at, name = form.message(row, file)
+        return Message(written(message), at, name)
+    except (ValueError, TypeError, RecursionError):
+        # Of what JSON has no form for: an infinite number, a map of Parquet whose keys are no texts.
+        raise Rejected("bad_json", "a value has no form in JSON, or is nested too deep") from None
 
 
 def written(value: Any) -> bytes:
     """`value` as JSON, on one line."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
-    except (ValueError, RecursionError):
-        raise Rejected("bad_json", "a value has no form in JSON, or is nested too deep") from None
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
     try:
         return text.encode()
     except UnicodeEncodeError:

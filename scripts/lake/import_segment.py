@@ -62,7 +62,8 @@ class Segment:
 
 def _is_message(row: JsonObject) -> bool:
     names = {"messageId", "anonymousId", "userId", "originalTimestamp", "receivedAt"}
-    return row.get("type") in {*CALLS, "delete"} and bool(names & row.keys())
+    call = row.get("type")
+    return isinstance(call, str) and call in {*CALLS, "delete"} and bool(names & row.keys())
 
 
 def _is_of_table(row: JsonObject) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import hmac
 import random
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ MAX_EVENTS = 500
 MAX_BYTES = 1_000_000
 # The answers of a worker that does not take a body for what it is: too large, or with too many events or values.
 REFUSED = (400, 413, 422)
+# Of the sentence by which it refuses too many: "body has 500 beacons, limit 100".
+_LIMIT = re.compile(r"beacons, limit (\d+)")
 TRIES = 12
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_ASKED = 0.25, 60.0, 600.0
 FAST = 1  # zlib's level: the time of a request is that of the worker
@@ -54,6 +57,8 @@ class ImportSender:
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
         self._stopped = threading.Event()
+        # As the worker states it, once it has refused more.
+        self._most = MAX_EVENTS
 
     def check(self) -> None:
         """Asks the worker for nothing. Raises if waiting would not help."""
@@ -66,18 +71,21 @@ class ImportSender:
     def send(self, messages: Sequence[bytes]) -> list[Verdict]:
         """The verdict of each message. Raises `WorkerError` if the worker takes none."""
         body = gzip.compress(self._form.body(messages), FAST, mtime=0)
-        if len(body) > self._form.max_body_bytes and len(messages) > 1:
+        is_too_large = len(body) > self._form.max_body_bytes or len(messages) > self._most
+        if is_too_large and len(messages) > 1:
             return self._halves(messages)
         answer = self._answer(body)
         if answer.status == 200:
             return self._verdicts(answer, len(messages))
-        if answer.status in REFUSED and messages:
-            if len(messages) > 1:
-                return self._halves(messages)
-            reason = json_of(answer)
-            message = reason.get("message") or answer.data[:500].decode(errors="replace")
-            return [Verdict("failed", str(reason.get("code", "refused")), str(message))]
-        raise self._problem(answer)
+        if answer.status not in REFUSED or not messages:
+            raise self._problem(answer)
+        reason = json_of(answer)
+        message = str(reason.get("message") or answer.data[:500].decode(errors="replace"))
+        if len(messages) == 1:
+            return [Verdict("failed", str(reason.get("code", "refused")), message)]
+        if stated := _LIMIT.search(message):
+            self._most = max(1, int(stated[1]))
+        return self._halves(messages)
 
     def _halves(self, messages: Sequence[bytes]) -> list[Verdict]:
         middle = len(messages) // 2

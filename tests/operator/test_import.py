@@ -26,6 +26,7 @@ import import_events as import_events_module
 import import_form
 import import_sender
 import import_source
+from import_segment import Segment
 from import_snowplow import Snowplow
 from local_aws import LocalAws
 from support import ROOT
@@ -336,8 +337,10 @@ def test_an_overloaded_worker_gets_its_batches_later(aws: LocalAws, worker: Work
     assert (ended.code, ended.counts) == (0, {"accepted": 1_100}), ended.err
     assert len(proxy.calls) == 1 + 3 + len(refusals)
     assert len(records(aws, {each["messageId"] for each in messages})) == 1_100
-    # A repeat has the same bytes.
+    # A repeat has the same bytes, and comes no sooner than asked.
     assert len({call.body for call in proxy.calls[1:]}) == 3
+    refused, repeat, *_ = (call for call in proxy.calls if call.body == proxy.calls[1].body)
+    assert (repeat.arrived - refused.arrived).total_seconds() >= 1
 
 
 def test_a_refused_batch_is_sent_in_halves(aws: LocalAws, worker: Worker, tmp_path: Path) -> None:
@@ -356,6 +359,18 @@ def test_a_refused_batch_is_sent_in_halves(aws: LocalAws, worker: Worker, tmp_pa
     with Proxy(worker, lambda number: too_large if number else None) as proxy:
         ended = import_events("segment", proxy.port, tmp_path / "state", lines(tmp_path / "b.json", [segment()]))
     assert (ended.code, ended.rejects()[-1]["code"]) == (0, "body_too_large")
+
+
+def test_a_lower_limit_of_events_is_learned(worker: Worker, tmp_path: Path) -> None:
+    rows = [{"name": "page_view", "id": str(uuid4()), "time": AT} for _ in range(1_000)]
+    too_many = Answer(413, b'{"message":"body has 500 beacons, limit 125"}', {"content-type": "application/json"})
+
+    with Proxy(worker, {1: too_many}.get) as proxy:
+        ended = import_events("headwater", proxy.port, tmp_path / "state", lines(tmp_path / "a.json", rows), "--parallel", "1")
+
+    assert (ended.code, ended.counts) == (0, {"accepted": 1_000}), ended.err
+    # The check, the refusal, and eight requests of 125.
+    assert len(proxy.calls) == 1 + 1 + 8
 
 
 def test_each_rejected_row_is_listed_with_its_line_and_its_reason(aws: LocalAws, worker: Worker, tmp_path: Path) -> None:
@@ -504,6 +519,42 @@ def test_a_column_of_a_loader_has_the_schema_of_its_name(column: str, schema: st
     row = snowplow(event="page_view", unstruct_event="", contexts="", **{column: [{"a": 1}]})
     message, _, _ = Snowplow().message(row, "")
     assert [each["schema"] for each in json.loads(message["co"])["data"]] == [schema]
+
+
+ODD = [None, "", " ", 0, -1, 1e308, float("inf"), True, [], [[]], {}, {"a": None}, "{", "[1]", '"', "\ud83d", b"\xff", {1: {(1, 2): 3}}, 10**400]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_any_value_of_any_column_is_sent_or_rejected(value: Any) -> None:
+    record = {"event_id": str(uuid4()), "occurred_at": AT, "name": "a", "props": {}, "metadata": {}, "ip": "203.0.113.7"}
+    rows = {
+        "segment": (segment(), segment_row(), segment_row(event=None, type="page")),
+        "posthog": (posthog(set={}, ip="", person={}), {**posthog(), "properties": "{}"}),
+        "snowplow": (snowplow(), snowplow_json(snowplow()), {"event": "page_view", "geo_latitude": 1.0}),
+        "headwater": (record, {"name": "a", "time": AT}),
+    }
+    sent = 0
+    for name, of_form in rows.items():
+        form = import_events_module.FORMS[name]
+        for row in of_form:
+            for column in row:
+                odd = {**row, column: value}
+                assert form.fits(odd) in (True, False)
+                try:
+                    message = import_form.message_of(form, odd, "a.json")
+                except import_form.Rejected as rejected:
+                    assert re.fullmatch("[a-z_]+", rejected.code) and rejected.message
+                else:
+                    assert isinstance(json.loads(form.body([message.text])), (dict, list))
+                    sent += 1
+    assert sent > 20
+
+
+def test_an_address_beside_the_context_is_the_visitors() -> None:
+    """As RudderStack has it."""
+    for context, expected in (({}, "203.0.113.9"), (None, "203.0.113.9"), ({"ip": "203.0.113.7"}, "203.0.113.7")):
+        message, _, _ = Segment().message(segment(request_ip="203.0.113.9", context=context), "")
+        assert message["context"]["ip"] == expected
 
 
 @pytest.mark.parametrize(
