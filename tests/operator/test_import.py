@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -53,7 +54,7 @@ from support.worker import Worker
 AT = "2024-03-01T08:00:00.500Z"
 SETTINGS: dict[str, Any] = {
     "delivery": "sharded",
-    "shards": 1,
+    "shards": 4,
     "linger_ms": 10,
     # What a slow machine keeps waiting must not be sent twice.
     "delivery_timeout_ms": 30_000,
@@ -240,7 +241,9 @@ def test_a_second_run_makes_no_duplicates(aws: LocalAws, worker: Worker, tmp_pat
 
     first = import_events("segment", worker.port, tmp_path / "state", file)
     second = import_events("segment", worker.port, tmp_path / "state", file)
-    without_state = import_events("segment", worker.port, tmp_path / "other", file)
+    # Other requests have the same events.
+    moved = lines(tmp_path / "moved.json", [*messages[137:], *messages[:137]])
+    without_state = import_events("segment", worker.port, tmp_path / "other", moved)
 
     assert first.counts == {"accepted": 700}, first.err
     assert (second.code, second.summary["before"], second.counts) == (0, 700, {})
@@ -256,6 +259,19 @@ def test_a_second_run_makes_no_duplicates(aws: LocalAws, worker: Worker, tmp_pat
         end.write(json.dumps(segment(event="Twice")) + "\n")
     grown = import_events("segment", worker.port, tmp_path / "state", file)
     assert grown.counts == {"accepted": 1, "duplicate": 700}
+
+
+def test_an_event_that_its_device_has_sent_is_a_duplicate(aws: LocalAws, worker: Worker, tmp_path: Path) -> None:
+    at = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S}.000Z"
+    sent = [segment(number, messageId=str(uuid4()), timestamp=at, originalTimestamp=at) for number in range(20)]
+    assert worker.request("POST", "/v1/batch?writeKey=pk_shop", json.dumps({"batch": sent})).status == 200
+    ids = {each["messageId"] for each in sent}
+    assert all("session_id" in record for record in records(aws, ids).values())
+
+    ended = import_events("segment", worker.port, tmp_path / "state", lines(tmp_path / "a.json", sent))
+
+    assert (ended.code, ended.counts) == (0, {"duplicate": 20}), ended.err
+    assert len(records(aws, ids)) == 20
 
 
 class Proxy:
