@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ REFUSED = (400, 413, 422)
 # Of the sentence by which it refuses too many: "body has 500 beacons, limit 100".
 _LIMIT = re.compile(r"beacons, limit (\d+)")
 TRIES = 12
+# Before anything is sent: an address with a mistake does not answer later either.
+FIRST_TRIES = 4
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_ASKED = 0.25, 60.0, 600.0
+SAID_PAUSE = 5.0
 FAST = 1  # zlib's level: the time of a request is that of the worker
 
 
@@ -57,12 +61,15 @@ class ImportSender:
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
         self._stopped = threading.Event()
+        self._tries = TRIES
         # As the worker states it, once it has refused more.
         self._most = MAX_EVENTS
 
     def check(self) -> None:
         """Asks the worker for nothing. Raises if waiting would not help."""
+        self._tries = FIRST_TRIES
         self.send([])
+        self._tries = TRIES
 
     def stop(self) -> None:
         """Ends the pauses of batches under way, and sends no further."""
@@ -103,7 +110,7 @@ class ImportSender:
     def _answer(self, body: bytes) -> urllib3.BaseHTTPResponse:
         """The last answer to a body, after pauses as the worker asks for them."""
         pause = FIRST_PAUSE
-        for number in range(1, TRIES + 1):
+        for number in range(1, self._tries + 1):
             if self._stopped.is_set():
                 raise Interrupted
             try:
@@ -121,10 +128,13 @@ class ImportSender:
                     raise WorkerError(f"the worker can't accept events: {json_of(answer).get('message')}")
                 asked = _seconds(answer.headers.get("retry-after"))
                 problem = unexpected(answer)
-            if number == TRIES:
+            if number == self._tries:
                 raise problem
             # Not all at once, and no sooner than asked.
-            self._stopped.wait(max(asked or 0, pause) * (1 + random.random() / 5))  # noqa: S311
+            seconds = max(asked or 0, pause) * (1 + random.random() / 5)  # noqa: S311
+            if seconds >= SAID_PAUSE:
+                print(f"import: {problem}; tries again in {seconds:.0f} s", file=sys.stderr)
+            self._stopped.wait(seconds)
             pause = min(pause * 2, LONGEST_PAUSE)
         raise AssertionError
 

@@ -654,6 +654,11 @@ def test_a_worker_without_the_protocol_is_named(aws: LocalAws, tmp_path: Path) -
     assert records(aws, {beacon["id"]})[beacon["id"]]["occurred_at"] == AT
 
 
+def test_an_address_without_a_worker_is_named_soon(tmp_path: Path) -> None:
+    ended = import_events("segment", free_port(), tmp_path / "state", lines(tmp_path / "a.json", [segment()]))
+    assert ended.code == 2 and "/v1/import does not answer: NewConnectionError" in ended.err
+
+
 def test_two_runs_do_not_share_a_state(worker: Worker, tmp_path: Path) -> None:
     file, state = lines(tmp_path / "a.json", [segment()]), tmp_path / "state"
     held, release = threading.Event(), threading.Event()
