@@ -147,7 +147,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
     )
     arguments.add_argument(
         "--worker",
-        type=_address,
+        type=worker_address,
         required=True,
         metavar="URL",
         help="where it is: https, or http on this machine",
@@ -155,7 +155,7 @@ def parser(prog: str, description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def _address(text: str) -> str:
+def worker_address(text: str) -> str:
     """An address that keeps the key private on its way."""
     url = urlsplit(text)
     is_here = url.hostname in ("127.0.0.1", "::1", "localhost")

@@ -37,6 +37,9 @@ pub enum ShardChoice {
     WithRequest(u64),
     /// The same, since its device overflows, as its record says.
     Overflow(u64),
+    /// The hash of its device, or else of its id: it is historical. Another import may have it in
+    /// another request, and only this shard knows its id.
+    OfImport(u64),
     /// Any shard: it is a failed event, or there are no shards.
     Any,
 }
@@ -60,6 +63,9 @@ impl<'a> PendingRecord<'a> {
         let (shard, previous_count) = match event.device {
             DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
             // No shard has sessions of it.
+            DeviceIdentity::Unknown if enriched.facts.historical => {
+                (ShardChoice::OfImport(hash), None)
+            }
             DeviceIdentity::Unknown => (ShardChoice::WithRequest(hash), None),
         };
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
@@ -114,8 +120,10 @@ fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String])
     let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
     let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
     let previous = enriched.previous_device_id.as_ref().map(of_device);
-    // An event of long ago must not end a session of today.
-    let (key, device) = match event.device_id.as_ref().filter(|_| !facts.historical) {
+    let (key, device) = match &event.device_id {
+        // An event of long ago must not end a session of today. It is a duplicate of one that its
+        // device has sent.
+        Some(device_id) if facts.historical => (of_device(device_id), DeviceIdentity::Unknown),
         Some(device_id) => (of_device(device_id), DeviceIdentity::Known { previous }),
         None => (DeviceKey::of_event(tenant, event.id), DeviceIdentity::Unknown),
     };
@@ -163,24 +171,24 @@ pub fn by_shard<'a>(
     sharding: &ShardConfig,
     random: u64,
 ) -> Vec<(ShardNumber, Vec<PendingRecord<'a>>)> {
-    let of_device = |record: &PendingRecord<'_>| match record.shard {
-        ShardChoice::OfDevice(hash) => Some(hash),
+    let own = |record: &PendingRecord<'_>| match record.shard {
+        ShardChoice::OfDevice(hash) | ShardChoice::OfImport(hash) => Some(hash),
         ShardChoice::WithRequest(_) | ShardChoice::Overflow(_) | ShardChoice::Any => None,
     };
     let smallest_id = records.iter().filter_map(|record| match record.shard {
         ShardChoice::WithRequest(hash) | ShardChoice::Overflow(hash) => {
             Some((record.item.event?.session_event.event_id, hash))
         }
-        ShardChoice::OfDevice(_) | ShardChoice::Any => None,
+        ShardChoice::OfDevice(_) | ShardChoice::OfImport(_) | ShardChoice::Any => None,
     });
     let of_request = records
         .iter()
-        .find_map(of_device)
+        .find_map(own)
         .or_else(|| smallest_id.min().map(|(_, hash)| hash))
         .unwrap_or(random);
     let mut shards: Vec<(ShardNumber, Vec<PendingRecord<'a>>)> = Vec::new();
     for record in records {
-        let hash = of_device(&record).unwrap_or(of_request);
+        let hash = own(&record).unwrap_or(of_request);
         let shard = shard_of(hash, sharding.count);
         match shards.iter_mut().find(|(number, _)| *number == shard) {
             Some((_, records)) => records.push(record),
@@ -290,6 +298,29 @@ mod tests {
         let others = (100..200).map(|index| shards(vec![without_device(index)], 1));
         let others: std::collections::BTreeSet<_> = others.flatten().collect();
         assert!(others.len() > 60, "requests spread: {}", others.len());
+    }
+
+    #[test]
+    fn an_imported_event_goes_to_its_own_shard_whatever_its_request_has() {
+        let imported = |index| {
+            let record = without_device(index);
+            let ShardChoice::WithRequest(hash) = record.shard else { panic!("{index}") };
+            PendingRecord { shard: ShardChoice::OfImport(hash), ..record }
+        };
+        let place = |record: &PendingRecord<'_>| record.item.event.unwrap().session_event.event_id;
+        let places = |records: Vec<PendingRecord<'static>>| {
+            let grouped = grouped(records, 1).into_iter();
+            let each = grouped.flat_map(|(shard, records)| {
+                records.into_iter().map(move |record| (place(&record), shard))
+            });
+            each.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let whole = places((0..60).map(imported).collect());
+        let spread: std::collections::BTreeSet<_> = whole.values().collect();
+        assert!(spread.len() > 40, "{}", spread.len());
+        for (id, shard) in places((20..40).map(imported).collect()) {
+            assert_eq!(whole[&id], shard);
+        }
     }
 
     #[test]

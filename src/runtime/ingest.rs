@@ -262,10 +262,11 @@ impl<'a> IngestHandler<'a> {
         self.set_cookie = set_cookie;
         let inflated = inflated.as_deref().ok();
         let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
-        self.tee =
-            config.tee.iter().find(|(of, _)| *of == protocol).map(|(_, collector)| {
-                Tee::new(protocol, collector, head, &headers, context.ip, bytes)
-            });
+        // Verdicts are for an import, whose events the other collector has: no SDK asks for them.
+        let is_import = VerdictMode::of_query(asked.query) == VerdictMode::Always;
+        let collector = config.tee.iter().find(|(of, _)| *of == protocol && !is_import);
+        self.tee = collector
+            .map(|(_, collector)| Tee::new(protocol, collector, head, &headers, context.ip, bytes));
         self.keep(batch?)
     }
 

@@ -16,7 +16,7 @@ SCRIPTS = sorted(
     if path.is_file() and os.access(path, os.X_OK)
 )
 # Those whose own program prints the help once it can be started.
-OF_PYTHON = ["scripts/deploy", "scripts/export-quarantine", "scripts/query", "scripts/replay"]
+OF_PYTHON = ["scripts/deploy", "scripts/export-quarantine", "scripts/import", "scripts/query", "scripts/replay"]
 SECONDS = 120
 
 

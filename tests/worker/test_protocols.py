@@ -290,3 +290,22 @@ def test_a_request_with_an_unknown_key_is_not_copied(worker: Worker, old: OldCol
 
     wait_until(lambda: any(taken.encode() in call.body for call in old.calls))
     assert not any(refused.encode() in call.body for call in old.calls)
+
+
+def test_verdicts_are_for_an_import_which_is_not_copied(worker: Worker, peer: FakeFirehose, old: OldCollector) -> None:
+    imported, sent = str(uuid4()), str(uuid4())
+    events = [
+        {"event_type": "a", "user_id": "u-7", "insert_id": imported},
+        {"event_type": "a", "user_id": "u" * 200},
+    ]
+    body = json.dumps({"api_key": "pk_shop", "events": events})
+    answer = worker.request("POST", "/2/httpapi?verdicts=1", body)
+    assert answer.status == 200
+    first, second = answer.verdicts
+    assert (first["event_id"], first["outcome"]) == (imported, "accepted")
+    assert (second["outcome"], second["pointer"]) == ("failed", "/user_id")
+    assert imported in data(peer)
+
+    assert upload(worker, sent).status == 200
+    wait_until(lambda: any(sent.encode() in call.body for call in old.calls))
+    assert not any(imported.encode() in call.body for call in old.calls)

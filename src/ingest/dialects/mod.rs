@@ -21,6 +21,7 @@ pub use answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use std::collections::BTreeMap;
 
 use crate::ingest::error::IngestError;
+use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::model::protocol::Protocol;
@@ -89,12 +90,18 @@ pub fn endpoint(protocol: Protocol, request: DialectRequest<'_>) -> Option<Diale
     }
 }
 
-/// Returns the answer to a request with events: once all its records are durable, or by its error.
+/// Returns the answer to a request with events: once all its records are durable, or by its error. A
+/// server that asks for verdicts gets them, since the answers of most protocols name no event.
 pub fn answer(
     protocol: Protocol,
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
     request: DialectRequest<'_>,
 ) -> DialectAnswer {
+    let mode = VerdictMode::of_query(request.query);
+    if let (true, VerdictMode::Always, Ok(outcomes)) = (request.is_post, mode, outcomes) {
+        let answer = IngestResponse::of_outcomes(outcomes, mode);
+        return DialectAnswer::json(answer.status, answer.body.unwrap_or_default());
+    }
     match protocol {
         Protocol::Segment => segment::answer(outcomes, request),
         Protocol::Snowplow => snowplow::answer(outcomes, request),
@@ -165,6 +172,32 @@ mod tests {
             match shared {
                 Some((_, protocols)) => assert_eq!(found, protocols, "{path}"),
                 None => assert_eq!(found.len(), 1, "{path}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_that_asks_for_verdicts_gets_those_of_its_events() {
+        let id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let outcomes = [(id, Outcome::Duplicate)];
+        let error = IngestError::RateLimited;
+        for protocol in Protocol::ALL {
+            let path = main_path(protocol);
+            let request = DialectRequest { is_post: true, path, ..DialectRequest::default() };
+            let asking = DialectRequest { query: "verdicts=1", ..request };
+            let answer = super::answer(protocol, Ok(&outcomes), asking);
+            let body = format!(
+                r#"{{"verdicts":[{{"index":0,"event_id":"{id}","outcome":"duplicate"}}]}}"#
+            );
+            assert_eq!(answer, DialectAnswer::json(200, body));
+            let pixel = DialectRequest { is_post: false, ..asking };
+            for (outcomes, request, asking) in [
+                (Ok(&outcomes[..]), request, DialectRequest { query: "verdicts=0", ..asking }),
+                (Ok(&outcomes[..]), DialectRequest { query: "", ..pixel }, pixel),
+                (Err(&error), request, asking),
+            ] {
+                let usual = super::answer(protocol, outcomes, request);
+                assert_eq!(super::answer(protocol, outcomes, asking), usual, "{protocol:?}");
             }
         }
     }

@@ -248,6 +248,10 @@ fn set_fields(
     }
     // The request has it.
     item.take_field("stm");
+    // No tracker sends it; an import of old events does.
+    if item.take_field("historical") == Some(Value::Bool(true)) {
+        beacon.put("historical", Value::Bool(true));
+    }
 }
 
 fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>) {

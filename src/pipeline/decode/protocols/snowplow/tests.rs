@@ -223,6 +223,16 @@ fn a_mobile_session_gives_the_device() {
 }
 
 #[test]
+fn an_import_states_that_an_event_is_historical() {
+    let historical = |stated: Value| {
+        let beacon = translated(json!({"e": "pv", "historical": stated})).unwrap();
+        (beacon["historical"].clone(), beacon["metadata"].clone())
+    };
+    assert_eq!(historical(json!(true)), (json!(true), Value::Null));
+    assert_eq!(historical(json!("true")), (Value::Null, Value::Null));
+}
+
+#[test]
 fn names_and_ids_are_the_tenants() {
     let event = EVENT.replace("order_placed", "order_sent");
     let beacon = translated(json!({"e": "ue", "ue_pr": event, "eid": "e-1"})).unwrap();
