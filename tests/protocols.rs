@@ -3,6 +3,8 @@
 //! `tests/fixtures/captures` has what the SDKs sent to a server on their own machine, without the
 //! headers that browsers add; all data is synthetic.
 
+mod harness;
+
 mod protocols {
     mod amplitude;
     mod any_request;
@@ -12,6 +14,7 @@ mod protocols {
     mod otlp;
     mod plausible;
     mod posthog;
+    mod privacy;
     mod segment;
     mod snowplow;
     mod umami;

@@ -210,6 +210,7 @@ impl<'a> IngestBatch<'a> {
         let hides_address = (has_server_fields || is_item)
             && (privacy.ip != IpPolicy::Full || stripped.is_some())
             && left.remove("ip").is_some();
+        let hides_context = is_item && privacy::sdk_context::remove(&mut left, privacy, stripped);
         let are_allowed = has_server_fields && stripped.is_none();
         if !are_allowed && (has_server_fields || is_item) {
             server_fields::remove(&mut left);
@@ -218,7 +219,8 @@ impl<'a> IngestBatch<'a> {
             || hides_address
             // A pixel's query can have a parameter to remove that is no field of the beacon.
             || redact::concerns_left_out(&left_out, privacy, stripped)
-            || (is_item && redact::concerns_item(&original.bytes, privacy, stripped));
+            || (is_item && redact::concerns_item(&original.bytes, privacy, stripped))
+            || hides_context;
         let redacted = is_changed.then(|| serde_json::to_vec(&left).ok()).flatten();
         redacted.map_or(original, |bytes| OriginalPayload::new(bytes, PayloadFormat::Beacon))
     }

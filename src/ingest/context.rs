@@ -179,17 +179,22 @@ impl<'a> PipelineContext<'a> {
         fields: &mut Map<String, Value>,
         ids: &mut EventIdGenerator,
     ) -> Result<Option<PrivacySignal>, BeaconStop> {
-        match self.privacy_decision(privacy::consent(fields)) {
-            PrivacyDecision::Keep => Ok(None),
+        let stripped = match self.privacy_decision(privacy::consent(fields)) {
+            PrivacyDecision::Keep => None,
             PrivacyDecision::Strip(reason) => {
                 privacy::strip(fields);
-                Ok(Some(reason))
+                Some(reason)
             }
             PrivacyDecision::Drop(reason) => {
                 let id = fields.get("id").and_then(Value::as_str).and_then(EventId::parse);
-                Err(BeaconStop::Dropped(id.unwrap_or_else(|| ids.next_id()), reason.into()))
+                let id = id.unwrap_or_else(|| ids.next_id());
+                return Err(BeaconStop::Dropped(id, reason.into()));
             }
+        };
+        if self.facts.protocol.is_some() {
+            privacy::sdk_context::remove(fields, self.facts.privacy, stripped);
         }
+        Ok(stripped)
     }
 
     /// Returns the route of an event, unless the event is dropped as a bot's or by the route's

@@ -147,13 +147,18 @@ pub fn pixel<'c>(
 /// the colon of Jitsu's keys.
 pub fn other_keys(context: &RequestContext, query: &str) -> Vec<String> {
     const NAMES: [&str; 5] = ["writeKey", "api_key", "token", "api_secret", "access_token"];
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    let in_query = pairs.filter(|(name, key)| NAMES.contains(&name.as_ref()) && !key.is_empty());
-    let before_colon = context.keys().filter_map(|key| key.split_once(':'));
-    in_query
-        .map(|(_, key)| key.into_owned())
-        .chain(before_colon.map(|(key, _)| key.to_owned()))
-        .collect()
+    let mut keys = Vec::new();
+    for (name, key) in form_urlencoded::parse(query.as_bytes()) {
+        if NAMES.contains(&name.as_ref()) && !key.is_empty() {
+            keys.push(key.into_owned());
+        }
+    }
+    for key in context.keys() {
+        if let Some((before_colon, _)) = key.split_once(':') {
+            keys.push(before_colon.to_owned());
+        }
+    }
+    keys
 }
 
 /// Processes a request of another collector's SDK, cut into `items`. If it can't be cut, `inflated` is

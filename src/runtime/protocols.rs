@@ -11,6 +11,7 @@ use crate::ingest::authorize::CorsScope;
 use crate::ingest::dialects::{self, DialectEndpoint, DialectRequest, ServedAddress};
 use crate::ingest::summary::RequestKind;
 use crate::model::endpoint::plain;
+use crate::model::protocol::Protocol;
 
 /// Answers a request; none if it asks for no address of a protocol.
 pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
@@ -18,19 +19,19 @@ pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
     let config = bindings::config(env).ok()?;
     let path = plain(&head.path);
     let asked = dialect_request(head, path.as_deref().unwrap_or(&head.path));
-    let address = dialects::served(&config.protocols, &config.protocol_paths, asked)?;
+    let ServedAddress { protocol, request: asked, endpoint } =
+        dialects::served(&config.protocols, &config.protocol_paths, asked)?;
     let any_origin = CorsScope::any(context);
-    Some(match (head.method, &address.endpoint) {
+    Some(match (head.method, endpoint) {
         (Method::Options, _) => preflight(request, &config),
         (Method::Get | Method::Head | Method::Post, Some(DialectEndpoint::Answer(answer))) => {
-            respond::dialect(answer.clone(), any_origin)
+            respond::dialect(answer, any_origin)
         }
         (Method::Head, Some(DialectEndpoint::Events)) => {
-            let nothing = dialects::answer(address.protocol, Ok(&[]), address.request);
-            respond::dialect(nothing, any_origin)
+            respond::dialect(dialects::answer(protocol, Ok(&[]), asked), any_origin)
         }
         (Method::Get | Method::Post, Some(DialectEndpoint::Events)) => {
-            events(request, &address, &config).await
+            events(request, protocol, asked, &config).await
         }
         _ => respond::refused(&ApiError::MethodNotAllowed("GET, POST, OPTIONS"), any_origin),
     })
@@ -48,8 +49,12 @@ fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
 }
 
 /// Accepts the events of an SDK.
-async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: &Config) -> Reply {
-    let ServedAddress { protocol, request: asked, .. } = *address;
+async fn events(
+    request: &IncomingRequest,
+    protocol: Protocol,
+    asked: DialectRequest<'_>,
+    config: &Config,
+) -> Reply {
     let mut context = request.context.clone();
     context.other_keys.extend(ingest::other_keys(&context, asked.query));
     let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);

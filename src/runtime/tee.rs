@@ -36,10 +36,12 @@ impl Tee {
         body: Vec<u8>,
     ) -> Self {
         let is_sent = |name: &str| !LEFT_OUT.contains(&name) && !name.starts_with("cf-");
-        let client = ip.map(|ip| ("x-forwarded-for".to_owned(), ip.to_string()));
         let mut lines = String::new();
-        for (name, value) in headers.iter().filter(|(name, _)| is_sent(name)).chain(&client) {
+        for (name, value) in headers.iter().filter(|(name, _)| is_sent(name)) {
             lines.push_str(&format!("{name} {value}\n"));
+        }
+        if let Some(ip) = ip {
+            lines.push_str(&format!("x-forwarded-for {ip}\n"));
         }
         let question = if head.query.is_empty() { "" } else { "?" };
         let request = ForwardedRequest {

@@ -25,10 +25,10 @@ pub fn answer(
         Ok(outcomes) => {
             // The Java SDK needs the last two, and reads neither.
             let body = vec![
-                ("code", 200.into()),
+                ("code", 200_u64.into()),
                 ("events_ingested", outcomes.len().into()),
-                ("payload_size_bytes", 0.into()),
-                ("server_upload_time", 0.into()),
+                ("payload_size_bytes", 0_u64.into()),
+                ("server_upload_time", 0_u64.into()),
             ];
             return DialectAnswer::object(200, body);
         }
@@ -37,7 +37,8 @@ pub fn answer(
     let status = status(error);
     let is_unknown_key = matches!(error, IngestError::UnknownKey(_));
     let before = if status == 400 && is_unknown_key { "Invalid API key: " } else { "" };
-    let mut body = vec![("code", status.into()), ("error", format!("{before}{error}").into())];
+    let mut body =
+        vec![("code", u64::from(status).into()), ("error", format!("{before}{error}").into())];
     if matches!(status, 400 | 403) && !is_unknown_key {
         body.push(("missing_field", "events".into()));
     }

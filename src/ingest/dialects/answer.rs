@@ -63,6 +63,16 @@ pub fn object(members: Vec<(&str, Value)>) -> Value {
     Value::Object(object)
 }
 
+/// The member `code` of an error.
+pub fn code(error: &IngestError) -> (&'static str, Value) {
+    ("code", error.code().into())
+}
+
+/// The member `message` of an error.
+pub fn message(error: &IngestError) -> (&'static str, Value) {
+    ("message", error.to_string().into())
+}
+
 impl DialectAnswer {
     /// Makes an answer without a body.
     pub fn empty(status: u16) -> Self {
@@ -82,6 +92,12 @@ impl DialectAnswer {
     /// Makes an answer of a JSON object's members.
     pub fn object(status: u16, members: Vec<(&str, Value)>) -> Self {
         Self::json(status, object(members).to_string())
+    }
+
+    /// Makes an answer of the code and the message of an error.
+    pub fn error(status: u16, error: &IngestError) -> Self {
+        let code_and_message = vec![code(error), message(error)];
+        Self::object(status, code_and_message).retry_after(error)
     }
 
     /// Makes an answer to a pixel.

@@ -24,8 +24,7 @@ pub fn answer(
     };
     // The specification names `Retry-After` only beside 429.
     let status = if error.retry_after_s().is_some() { 429 } else { error.status() };
-    let body = vec![("code", error.code().into()), ("message", error.to_string().into())];
-    DialectAnswer::object(status, body).retry_after(error)
+    DialectAnswer::error(status, error)
 }
 
 #[cfg(test)]

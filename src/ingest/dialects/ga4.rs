@@ -31,10 +31,7 @@ pub fn answer(
             DialectAnswer::object(200, vec![("validationMessages", messages)])
         }
         Ok(_) => DialectAnswer::empty(204),
-        Err(error) => {
-            let body = vec![("code", error.code().into()), ("message", error.to_string().into())];
-            DialectAnswer::object(error.status(), body).retry_after(error)
-        }
+        Err(error) => DialectAnswer::error(error.status(), error),
     }
 }
 

@@ -43,21 +43,24 @@ pub fn served<'a>(
     own_paths: &BTreeMap<String, Protocol>,
     request: DialectRequest<'a>,
 ) -> Option<ServedAddress<'a>> {
-    let at_own_path = own_paths.iter().rev().filter_map(|(own, protocol)| {
+    let at_own_path = own_paths.iter().rev().find_map(|(own, protocol)| {
         let path = match request.path.strip_prefix(own.as_str())? {
             "" => main_path(*protocol),
             below if below.starts_with('/') => below,
             _ => return None,
         };
-        Some((*protocol, DialectRequest { path, ..request }))
+        served_by(*protocol, DialectRequest { path, ..request })
     });
-    let usual = protocols.iter().map(|protocol| (*protocol, request));
-    at_own_path.chain(usual).find_map(|(protocol, request)| {
-        let by_other_method = DialectRequest { is_post: !request.is_post, ..request };
-        let endpoint = self::endpoint(protocol, request);
-        let is_known = endpoint.is_some() || self::endpoint(protocol, by_other_method).is_some();
-        is_known.then_some(ServedAddress { protocol, request, endpoint })
-    })
+    at_own_path.or_else(|| protocols.iter().find_map(|protocol| served_by(*protocol, request)))
+}
+
+/// Returns the address of `protocol` that a request asks for.
+#[inline(never)]
+fn served_by(protocol: Protocol, request: DialectRequest<'_>) -> Option<ServedAddress<'_>> {
+    let by_other_method = DialectRequest { is_post: !request.is_post, ..request };
+    let endpoint = self::endpoint(protocol, request);
+    let is_known = endpoint.is_some() || self::endpoint(protocol, by_other_method).is_some();
+    is_known.then_some(ServedAddress { protocol, request, endpoint })
 }
 
 /// Returns the path to which most SDKs of a protocol post their events.

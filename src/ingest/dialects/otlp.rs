@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
+use super::answer::{
+    DialectAnswer, DialectEndpoint, DialectRequest, message as message_of, object,
+};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -31,11 +33,10 @@ pub fn answer(
         Ok(outcomes) => return taken(outcomes, is_protobuf),
         Err(error) => error,
     };
-    let message = error.to_string();
     let answer = match is_protobuf {
         // A google.rpc.Status, whose field 2 is the message.
-        true => protobuf(error.status(), length_delimited(2, message.as_bytes())),
-        false => DialectAnswer::object(error.status(), vec![("message", message.into())]),
+        true => protobuf(error.status(), length_delimited(2, error.to_string().as_bytes())),
+        false => DialectAnswer::object(error.status(), vec![message_of(error)]),
     };
     answer.retry_after(error).retry_within(MAX_WAIT_S)
 }

@@ -4,8 +4,8 @@
 //! repeat of a 503 as one of ten, but none of a 429 with `Retry-After`. RudderStack's Python SDK
 //! takes every answer but 200 for an error.
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
-use crate::ingest::error::{HttpError, IngestError};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code, message, object};
+use crate::ingest::error::IngestError;
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::model::replay::ReplayError;
@@ -61,11 +61,7 @@ pub fn answer(
         Err(error) => {
             let is_jitsu = request.is_post && jitsu(request.path).is_some();
             let done = if is_jitsu { "ok" } else { "success" };
-            let body = vec![
-                (done, false.into()),
-                ("code", error.code().into()),
-                ("message", error.to_string().into()),
-            ];
+            let body = vec![(done, false.into()), code(error), message(error)];
             DialectAnswer::object(status(error), body).retry_after(error)
         }
     }
@@ -100,6 +96,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::ingest::error::HttpError;
     use crate::model::outcome::{Catalogued, DropReason};
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::ProtocolError;

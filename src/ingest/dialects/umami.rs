@@ -1,6 +1,6 @@
 //! Umami's answers. Its script parses each as JSON, and repeats no request.
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code, message, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -31,12 +31,8 @@ pub fn answer(
         413 | 415 => 400,
         status => status,
     };
-    let error_object = object(vec![
-        ("message", error.to_string().into()),
-        ("code", error.code().into()),
-        ("status", status.into()),
-    ]);
-    DialectAnswer::object(status, vec![("error", error_object)]).retry_after(error)
+    let members = vec![code(error), message(error), ("status", u64::from(status).into())];
+    DialectAnswer::object(status, vec![("error", object(members))]).retry_after(error)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod click_ids;
 pub mod ip;
 pub mod redact;
 pub mod scrub;
+pub mod sdk_context;
 pub mod sensitive_params;
 pub mod token;
 pub mod unreadable;

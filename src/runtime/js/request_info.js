@@ -55,13 +55,13 @@ export function requestInfo(request) {
 }
 
 /**
- * Returns all headers as a JSON array of names, in lower case, and values, as valid Unicode.
+ * Returns all headers as lines of a name, in lower case, a space and a value, as valid Unicode.
  *
  * @param {Request} request
  * @returns {string}
  */
 export function requestHeaders(request) {
-  return JSON.stringify([...request.headers].map(([name, value]) => [name, value.toWellFormed()]));
+  return [...request.headers].map(([name, value]) => `${name} ${value.toWellFormed()}`).join("\n");
 }
 
 /**

@@ -2,8 +2,6 @@
 //!
 //! Source: <https://amplitude.com/docs/apis/analytics/http-v2>.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
@@ -56,9 +54,8 @@ pub fn items<'a>(
         let message = "events is missing";
         return Err(native::undecodable_field(Code::MissingField, "events", message));
     };
-    let events = cut::array(events.get(), "events", limits)?;
     Ok(ProtocolItems {
-        texts: events.into_iter().map(Cow::Borrowed).collect(),
+        texts: cut::items(events.get(), "events", limits)?,
         sent_at: parts::string(&fields, "client_upload_time").map(Value::String),
         write_key: parts::string(&fields, "api_key"),
     })
@@ -79,11 +76,10 @@ pub fn beacon(
     };
     translation.set_name(&mut beacon, &kind, built_in);
     // Amplitude, too, looks for a repeat among the events of the device.
-    let device = event.get("device_id").and_then(Value::as_str).unwrap_or_default();
-    if let Some(id) = event.get("insert_id").and_then(Value::as_str) {
-        translation.set_id(&mut beacon, id, device);
+    if let Some(id) = event.text("insert_id") {
+        translation.set_id(&mut beacon, id, event.text("device_id").unwrap_or_default());
     }
-    event.take_field("insert_id");
+    event.leave_out(&["insert_id"]);
     remove_placeholders(&mut event);
     move_fields(&mut event, &mut beacon, &FIELDS);
     let props = props(&kind, &mut event, &mut beacon);
@@ -96,10 +92,10 @@ pub fn beacon(
 fn remove_placeholders(event: &mut Map<String, Value>) {
     let is_no_session = |id: &Value| id.as_i64() == Some(-1) || id == "-1";
     if event.get("session_id").is_some_and(is_no_session) {
-        event.take_field("session_id");
+        event.leave_out(&["session_id"]);
     }
     if event.get("ip").is_some_and(|ip| ip == "$remote") {
-        event.take_field("ip");
+        event.leave_out(&["ip"]);
     }
 }
 
@@ -123,15 +119,15 @@ fn props(
         }
     }
     let set_by = match kind {
-        IDENTIFY => event.get_mut("user_properties"),
-        GROUP_IDENTIFY => event.get_mut("group_properties"),
+        IDENTIFY => event.object("user_properties"),
+        GROUP_IDENTIFY => event.object("group_properties"),
         _ => None,
     };
-    if let Some(Value::Object(operations)) = set_by
-        && let Some(Value::Object(set)) = operations.get_mut("$set")
+    if let Some(operations) = set_by
+        && let Some(set) = operations.object("$set")
     {
         props.put_all_absent(std::mem::take(set));
-        operations.take_field("$set");
+        operations.leave_out(&["$set"]);
     }
     (!props.is_empty()).then_some(Value::Object(props))
 }

@@ -88,6 +88,15 @@ pub fn items<'a>(
     array(text, field, limits).map(|texts| texts.into_iter().map(Cow::Borrowed).collect())
 }
 
+/// Like [`items`], of a body that is one object or an array.
+pub fn one_or_more<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Cow<'a, str>>, ProtocolError> {
+    if text.starts_with('[') {
+        return items(text, "body", limits);
+    }
+    Members::read(text, "body")?;
+    Ok(vec![Cow::Borrowed(text)])
+}
+
 /// The texts of items, which together have a limit.
 pub struct ItemTexts<'l> {
     texts: Vec<String>,
@@ -98,6 +107,10 @@ pub struct ItemTexts<'l> {
 impl<'l> ItemTexts<'l> {
     pub const fn new(limits: &'l Limits) -> Self {
         Self { texts: Vec::new(), bytes: 0, limits }
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.texts.is_empty()
     }
 
     pub fn push(&mut self, text: String) -> Result<(), ProtocolError> {

@@ -66,6 +66,17 @@ pub fn with_members<'a>(text: &'a str, members: &str) -> Cow<'a, str> {
     }
 }
 
+/// Adds a member to those that [`with_members`] takes.
+#[inline(never)]
+pub fn add_member(members: &mut String, name: &str, json: &str) {
+    if !members.is_empty() {
+        members.push(',');
+    }
+    for part in ["\"", name, "\":", json] {
+        members.push_str(part);
+    }
+}
+
 /// Takes a field of an item that must be a text, and not empty.
 #[inline(never)]
 pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Violation> {
@@ -73,6 +84,19 @@ pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Vi
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
         None | Some(Value::Null | Value::String(_)) => Err(missing(field)),
         Some(other) => Err(wrong_type(field, "a string", &other)),
+    }
+}
+
+/// Takes an object, which is empty if the field is absent or null.
+#[inline(never)]
+pub fn take_object(
+    item: &mut Map<String, Value>,
+    field: &str,
+) -> Result<Map<String, Value>, Violation> {
+    match item.take_field(field) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object),
+        Some(other) => Err(wrong_type(field, "an object", &other)),
     }
 }
 
@@ -116,9 +140,7 @@ pub fn set_id(
     match sent {
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => translation.set_id(beacon, &text, scope),
-        Some(other) => {
-            beacon.put("id", other);
-        }
+        Some(other) => beacon.put("id", other),
     }
 }
 
@@ -133,6 +155,22 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
         digit => digit,
     });
     base64_simd::forgiving_decode_to_vec(&standard.collect::<Vec<u8>>()).ok()
+}
+
+/// Decodes base64 of a text, as [`base64`].
+#[inline(never)]
+pub fn base64_text(text: &str) -> Option<String> {
+    String::from_utf8(base64(text)?).ok()
+}
+
+/// Makes a number of each of `fields` that is the text of one.
+#[inline(never)]
+pub fn read_numbers(object: &mut Map<String, Value>, fields: &[&str]) {
+    for field in fields {
+        if let Some(value) = object.get_mut(*field) {
+            *value = numeric(value.take());
+        }
+    }
 }
 
 /// Returns `number` as a number if it is the text of one. Any other value stays as it is.

@@ -60,10 +60,12 @@ fn with_visitor<'a>(
     if is_sent(FORWARDED_FOR) || is_sent(USER_AGENT) {
         return Cow::Borrowed(text);
     }
-    let agent =
-        request.header(USER_AGENT).map(|agent| format!(",\"user-agent\":{}", quoted(agent)));
-    let agent = agent.unwrap_or_default();
-    parts::with_members(text, &format!("\"x-forwarded-for\":{}{agent}", quoted(address)))
+    let mut stated = String::new();
+    parts::add_member(&mut stated, FORWARDED_FOR, &quoted(address));
+    if let Some(agent) = request.header(USER_AGENT) {
+        parts::add_member(&mut stated, USER_AGENT, &quoted(agent));
+    }
+    parts::with_members(text, &stated)
 }
 
 /// Translates an item into a beacon's fields.
@@ -101,8 +103,12 @@ pub fn beacon(
 
 /// Takes the first of `names` that is neither absent, null nor empty.
 fn take(item: &mut Map<String, Value>, names: &[&str]) -> Option<Value> {
-    let values: Vec<Value> = names.iter().filter_map(|name| item.take_field(name)).collect();
-    values.into_iter().find(is_stated)
+    let mut first = None;
+    for name in names {
+        let value = item.take_field(name).filter(is_stated);
+        first = first.or(value);
+    }
+    first
 }
 
 fn name(item: &mut Map<String, Value>) -> Result<String, Violation> {
@@ -146,13 +152,15 @@ fn props(
 }
 
 /// Collects the other fields.
-fn metadata(item: Map<String, Value>) -> Map<String, Value> {
+fn metadata(mut item: Map<String, Value>) -> Map<String, Value> {
+    item.keep_fields(&|_, value| !value.is_null());
     let mut fields = Map::new();
-    for (name, value) in item.into_iter().filter(|(_, value)| !value.is_null()) {
-        let known = METADATA.iter().find(|(short, _)| *short == name);
-        let name = known.map_or(name, |(_, long)| (*long).to_owned());
-        fields.put_absent(&name, value);
+    for (short, long) in METADATA {
+        if let Some(value) = item.take_field(short) {
+            fields.put_absent(long, value);
+        }
     }
+    fields.put_all_absent(item);
     let mut metadata = Map::new();
     metadata.put_object("plausible", fields);
     metadata

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field};
+use super::translation::{ObjectFields, Translation, is_stated, move_field};
 use super::{cut, parts};
 use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
@@ -86,14 +86,14 @@ fn write_key(fields: &JsonFields<'_>) -> Option<String> {
 
 /// Returns an item with what its batch states about it.
 fn item<'t>(text: &'t str, sent_at: Option<&Value>, is_historical: bool) -> Cow<'t, str> {
-    let mut stated = Vec::new();
+    let mut stated = String::new();
     if is_historical {
-        stated.push("\"historical_migration\":true".to_owned());
+        parts::add_member(&mut stated, "historical_migration", "true");
     }
     if let Some(time) = sent_at.and_then(|sent_at| time_by_offset(text, sent_at)) {
-        stated.push(format!("\"timestamp\":{time}"));
+        parts::add_member(&mut stated, "timestamp", &time.to_string());
     }
-    parts::with_members(text, &stated.join(","))
+    parts::with_members(text, &stated)
 }
 
 /// Returns the time, in milliseconds since the epoch, of an item without a timestamp that states how
@@ -118,13 +118,13 @@ pub fn beacon(
     let (mut beacon, mut metadata) = (Map::new(), Map::new());
     let name = catalogued::built_in(&event, &mut properties);
     translation.set_name(&mut beacon, &event, name);
-    let uuid = item.take_field("uuid").filter(|uuid| !uuid.is_null() && uuid != "");
+    let uuid = item.take_field("uuid").filter(is_stated);
     let insert_id = properties.take_field("$insert_id");
     parts::set_id(uuid.or(insert_id), &event, &mut beacon, translation);
     identity::set(&event, &mut properties, &mut beacon, &mut metadata);
     move_field(&mut item, "timestamp", &mut beacon, "time");
     if beacon.contains_key("time") {
-        item.take_field("offset");
+        item.leave_out(&["offset"]);
     }
     if item.take_field("historical_migration") == Some(Value::Bool(true)) {
         beacon.put("historical", Value::Bool(true));

@@ -44,66 +44,72 @@ const FIELDS: [(&str, &str); 13] = [
     ("tz", "timezone"),
 ];
 
-/// The parameters of a kind of event, their names in `props`, and whether they are numbers.
-type Params = &'static [(&'static str, &'static str, ParamType)];
-
-#[derive(Clone, Copy, PartialEq)]
-enum ParamType {
-    Text,
-    Number,
-}
-
-use ParamType::{Number, Text};
+/// The parameters of a kind of event, and their names in `props`.
+type Params = &'static [(&'static str, &'static str)];
 
 const PAGE_PING: Params = &[
-    ("pp_mix", "x_offset_min", Number),
-    ("pp_max", "x_offset_max", Number),
-    ("pp_miy", "y_offset_min", Number),
-    ("pp_may", "y_offset_max", Number),
+    ("pp_mix", "x_offset_min"),
+    ("pp_max", "x_offset_max"),
+    ("pp_miy", "y_offset_min"),
+    ("pp_may", "y_offset_max"),
 ];
 
 /// Old trackers write `ev_`.
 const STRUCTURED: Params = &[
-    ("se_ca", "category", Text),
-    ("se_ac", "action", Text),
-    ("se_la", "label", Text),
-    ("se_pr", "property", Text),
-    ("se_va", "value", Number),
-    ("ev_ca", "category", Text),
-    ("ev_ac", "action", Text),
-    ("ev_la", "label", Text),
-    ("ev_pr", "property", Text),
-    ("ev_va", "value", Number),
+    ("se_ca", "category"),
+    ("se_ac", "action"),
+    ("se_la", "label"),
+    ("se_pr", "property"),
+    ("se_va", "value"),
+    ("ev_ca", "category"),
+    ("ev_ac", "action"),
+    ("ev_la", "label"),
+    ("ev_pr", "property"),
+    ("ev_va", "value"),
 ];
 
 const TRANSACTION: Params = &[
-    ("tr_id", "order_id", Text),
-    ("tr_af", "affiliation", Text),
-    ("tr_tt", "total", Number),
-    ("tr_tx", "tax", Number),
-    ("tr_sh", "shipping", Number),
-    ("tr_ci", "city", Text),
-    ("tr_st", "state", Text),
-    ("tr_co", "country", Text),
-    ("tr_cu", "currency", Text),
+    ("tr_id", "order_id"),
+    ("tr_af", "affiliation"),
+    ("tr_tt", "total"),
+    ("tr_tx", "tax"),
+    ("tr_sh", "shipping"),
+    ("tr_ci", "city"),
+    ("tr_st", "state"),
+    ("tr_co", "country"),
+    ("tr_cu", "currency"),
 ];
 
 const TRANSACTION_ITEM: Params = &[
-    ("ti_id", "order_id", Text),
-    ("ti_sk", "sku", Text),
-    ("ti_nm", "name", Text),
-    ("ti_na", "name", Text),
-    ("ti_ca", "category", Text),
-    ("ti_pr", "price", Number),
-    ("ti_qu", "quantity", Number),
-    ("ti_cu", "currency", Text),
+    ("ti_id", "order_id"),
+    ("ti_sk", "sku"),
+    ("ti_nm", "name"),
+    ("ti_na", "name"),
+    ("ti_ca", "category"),
+    ("ti_pr", "price"),
+    ("ti_qu", "quantity"),
+    ("ti_cu", "currency"),
 ];
 
 const AD: Params = &[
-    ("ad_ba", "banner_id", Text),
-    ("ad_ca", "campaign_id", Text),
-    ("ad_ad", "advertiser_id", Text),
-    ("ad_uid", "ad_user_id", Text),
+    ("ad_ba", "banner_id"),
+    ("ad_ca", "campaign_id"),
+    ("ad_ad", "advertiser_id"),
+    ("ad_uid", "ad_user_id"),
+];
+
+/// The props that are numbers, whatever the kind of event.
+const NUMBERS: [&str; 10] = [
+    "x_offset_min",
+    "x_offset_max",
+    "y_offset_min",
+    "y_offset_max",
+    "value",
+    "total",
+    "tax",
+    "shipping",
+    "price",
+    "quantity",
 ];
 
 /// Cuts a request into its items.
@@ -222,14 +228,8 @@ fn built_in(kind: &str) -> Result<(&'static str, Params), Violation> {
 
 fn props(item: &mut Map<String, Value>, params: Params) -> Map<String, Value> {
     let mut props = Map::new();
-    for (param, name, kind) in params {
-        move_field(item, param, &mut props, name);
-        if *kind == Number
-            && let Some(value) = props.get_mut(*name)
-        {
-            *value = parts::numeric(value.take());
-        }
-    }
+    move_fields(item, &mut props, params);
+    parts::read_numbers(&mut props, &NUMBERS);
     props
 }
 
@@ -243,11 +243,9 @@ fn set_fields(
     if !beacon.contains_key("time") {
         move_field(item, "dtm", beacon, "time");
     }
-    if let Some(time) = beacon.get_mut("time") {
-        *time = parts::numeric(time.take());
-    }
+    parts::read_numbers(beacon, &["time"]);
     // The request has it.
-    item.take_field("stm");
+    item.leave_out(&["stm"]);
     // No tracker sends it; an import of old events does.
     if item.take_field("historical") == Some(Value::Bool(true)) {
         beacon.put("historical", Value::Bool(true));
@@ -259,9 +257,7 @@ fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>
     move_field(item, "tnuid", metadata, NETWORK_ID);
     move_field(item, "nuid", metadata, NETWORK_ID);
     move_field(item, "vid", metadata, "session_index");
-    if let Some(index) = metadata.get_mut("session_index") {
-        *index = parts::numeric(index.take());
-    }
+    parts::read_numbers(metadata, &["session_index"]);
 }
 
 #[cfg(test)]

@@ -43,24 +43,23 @@ impl Translation<'_> {
             return;
         }
         if EventId::parse(sent).is_some() {
-            beacon.put("id", Value::String(sent.to_owned()));
+            beacon.put_text("id", sent);
             return;
         }
         self.set_hashed_id(beacon, &[scope, sent]);
-        beacon.put("source_event_id", Value::String(sent.to_owned()));
+        beacon.put_text("source_event_id", sent);
     }
 
     /// Sets `id` to a hash of `parts`, for a protocol without ids.
     pub fn set_hashed_id(&self, beacon: &mut Map<String, Value>, parts: &[&str]) {
-        let mut hash = Sha256::new();
+        let mut hashed = Vec::new();
         for part in [self.tenant, self.protocol.name()].iter().chain(parts) {
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part);
+            hashed.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hashed.extend_from_slice(part.as_bytes());
         }
-        let digest: [u8; 32] = hash.finalize().into();
+        let digest: [u8; 32] = Sha256::digest(&hashed).into();
         let bytes = *digest.first_chunk::<16>().unwrap_or(&[0; 16]);
-        let id = uuid::Builder::from_custom_bytes(bytes).into_uuid().hyphenated().to_string();
-        beacon.put("id", Value::String(id));
+        beacon.put_text("id", &uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string());
     }
 
     /// Sets `name` from the name that the SDK sent: the tenant's own name for it, else `built_in`,
@@ -69,9 +68,9 @@ impl Translation<'_> {
         let own = self.names.get(sent).map(String::as_str);
         let name = own.or(built_in).map_or_else(|| event_name(sent), str::to_owned);
         if name != sent && !sent.is_empty() {
-            beacon.put("source_name", Value::String(sent.to_owned()));
+            beacon.put_text("source_name", sent);
         }
-        beacon.put("name", Value::String(name));
+        beacon.put_text("name", &name);
     }
 }
 
@@ -106,6 +105,8 @@ pub fn event_name(sent: &str) -> String {
 pub trait ObjectFields {
     fn put(&mut self, field: &str, value: Value);
 
+    fn put_text(&mut self, field: &str, text: &str);
+
     /// Sets a field, if there is a value for it.
     fn put_some(&mut self, field: &str, value: Option<Value>);
 
@@ -123,6 +124,15 @@ pub trait ObjectFields {
 
     fn take_field(&mut self, field: &str) -> Option<Value>;
 
+    /// Removes `fields`.
+    fn leave_out(&mut self, fields: &[&str]);
+
+    /// Returns a field that is a text.
+    fn text(&self, field: &str) -> Option<&str>;
+
+    /// Returns a field that is an object.
+    fn object(&mut self, field: &str) -> Option<&mut Map<String, Value>>;
+
     /// Removes the fields that `is_kept` refuses, by their name and value.
     fn keep_fields(&mut self, is_kept: &dyn Fn(&str, &Value) -> bool);
 }
@@ -131,6 +141,11 @@ impl ObjectFields for Map<String, Value> {
     #[inline(never)]
     fn put(&mut self, field: &str, value: Value) {
         self.insert(field.to_owned(), value);
+    }
+
+    #[inline(never)]
+    fn put_text(&mut self, field: &str, text: &str) {
+        self.put(field, Value::String(text.to_owned()));
     }
 
     #[inline(never)]
@@ -169,6 +184,23 @@ impl ObjectFields for Map<String, Value> {
     #[inline(never)]
     fn take_field(&mut self, field: &str) -> Option<Value> {
         self.remove(field)
+    }
+
+    #[inline(never)]
+    fn leave_out(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.take_field(field);
+        }
+    }
+
+    #[inline(never)]
+    fn text(&self, field: &str) -> Option<&str> {
+        self.get(field)?.as_str()
+    }
+
+    #[inline(never)]
+    fn object(&mut self, field: &str) -> Option<&mut Map<String, Value>> {
+        self.get_mut(field)?.as_object_mut()
     }
 
     #[inline(never)]

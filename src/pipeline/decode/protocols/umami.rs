@@ -21,20 +21,13 @@ pub fn items<'a>(
     limits: &Limits,
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
     let text = request.text()?;
-    let texts = match text.starts_with('[') {
-        true => cut::array(text, "body", limits)?,
-        false => {
-            Members::read(text, "body")?;
-            vec![text]
-        }
-    };
+    let texts = cut::one_or_more(text, limits)?;
     let write_key = website(&texts);
-    let texts = texts.into_iter().map(Cow::Borrowed).collect();
     Ok(ProtocolItems { texts, sent_at: None, write_key })
 }
 
-fn website(texts: &[&str]) -> Option<String> {
-    let of = |text: &&str| {
+fn website(texts: &[Cow<'_, str>]) -> Option<String> {
+    let of = |text: &Cow<'_, str>| {
         let item = Members::read(text, "item").ok()?;
         Members::read(item.get("payload")?, "payload").ok()?.text("website")
     };
@@ -73,7 +66,7 @@ fn typed(
     beacon: &mut Map<String, Value>,
     translation: &Translation<'_>,
 ) -> Result<Map<String, Value>, Violation> {
-    match item.get("type").and_then(Value::as_str) {
+    match item.text("type") {
         Some("event") => name(payload, beacon, translation).map(|()| Map::new()),
         Some("identify") => {
             translation.set_name(beacon, "identify", Some("identify"));
@@ -104,7 +97,7 @@ fn name(
         }
         None | Some(Value::Null | Value::String(_)) => {
             translation.set_name(beacon, "pageview", Some("page_view"));
-            beacon.take_field("source_name");
+            beacon.leave_out(&["source_name"]);
         }
         Some(other) => {
             let violation = parts::wrong_type("name", "a string", &other);
@@ -148,7 +141,7 @@ fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
             ("userAgent", "user_agent"),
         ],
     );
-    let host = payload.get("hostname").and_then(Value::as_str).filter(|host| !host.is_empty());
+    let host = payload.text("hostname").filter(|host| !host.is_empty());
     if let (Some(host), Some(Value::String(url))) = (host, beacon.get_mut("url"))
         && url.starts_with('/')
     {

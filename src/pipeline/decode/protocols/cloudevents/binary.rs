@@ -32,18 +32,17 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
     for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
-        attributes.put(name, Value::String(decoded(name, value)?));
+        attributes.put_text(name, &decoded(name, value)?);
     }
     if !request.content_type.is_empty() {
-        attributes.put("datacontenttype", Value::from(request.content_type));
+        attributes.put_text("datacontenttype", request.content_type);
     }
     let mut item = Value::Object(attributes).to_string();
-    if let Some(data) = data(request)? {
-        // There is a header, so the object has a member; the data is written as it is.
+    if let Some((name, data)) = data(request)? {
+        // The data is written as it is.
         item.pop();
         item.push_str(if item.ends_with('{') { "" } else { "," });
-        item.push_str(&data);
-        item.push('}');
+        item.push_str(&format!("\"{name}\":{data}}}"));
     }
     Ok(item)
 }
@@ -86,23 +85,24 @@ fn unescaped(inner: &str) -> String {
     unescaped
 }
 
-/// Returns the body as a member of the event; none if it is empty.
-fn data(request: &ProtocolRequest<'_>) -> Result<Option<String>, ProtocolError> {
+/// Returns the body as a member of the event, its name and its JSON; none if it is empty.
+fn data(request: &ProtocolRequest<'_>) -> Result<Option<(&'static str, String)>, ProtocolError> {
     if request.body.is_empty() {
         return Ok(None);
     }
     let Ok(text) = std::str::from_utf8(request.body) else {
         let encoded = base64_simd::STANDARD.encode_to_string(request.body);
-        return Ok(Some(format!("\"data_base64\":\"{encoded}\"")));
+        return Ok(Some(("data_base64", quoted(&encoded))));
     };
     let media_type = media_type(request.content_type);
-    if !is_json(&media_type) {
-        return Ok(Some(format!("\"data\":{}", quoted(text))));
-    }
-    match serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}')) {
-        Ok(data) => Ok(Some(format!("\"data\":{}", data.get()))),
-        Err(_) if media_type.is_empty() => Ok(Some(format!("\"data\":{}", quoted(text)))),
-        Err(error) => Err(not_json(error)),
+    let json = match is_json(&media_type) {
+        true => serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}')).map(Some),
+        false => Ok(None),
+    };
+    match json {
+        Ok(Some(data)) => Ok(Some(("data", data.get().to_owned()))),
+        Err(error) if !media_type.is_empty() => Err(not_json(error)),
+        Ok(None) | Err(_) => Ok(Some(("data", quoted(text)))),
     }
 }
 

@@ -34,8 +34,7 @@ fn encoded_data(
         None | Some(Value::Null) => return Ok(None),
         Some(other) => return Ok(Some(property(FIELD, other))),
     };
-    let sent = item.get("datacontenttype").and_then(Value::as_str).unwrap_or_default();
-    let bytes = match is_json(&media_type(sent)) {
+    let bytes = match is_json(&media_type(item.text("datacontenttype").unwrap_or_default())) {
         true => base64_simd::forgiving_decode_to_vec(encoded.as_bytes()).ok(),
         false => None,
     };

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::cut::{self, Members};
+use super::cut;
 use super::parts::required;
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{ObjectFields, Translation, event_name, move_fields};
@@ -34,22 +34,10 @@ pub fn items<'a>(
     }
     let texts = match !is_structured && binary::is_binary(request) {
         true => vec![Cow::Owned(binary::item(request)?)],
-        false => structured(request, limits)?,
+        false => cut::one_or_more(request.text()?, limits)?,
     };
     let write_key = request.parameter("access_token").map(Cow::into_owned);
     Ok(ProtocolItems { texts, sent_at: None, write_key })
-}
-
-fn structured<'a>(
-    request: &ProtocolRequest<'a>,
-    limits: &Limits,
-) -> Result<Vec<Cow<'a, str>>, ProtocolError> {
-    let text = request.text()?;
-    if text.starts_with('[') {
-        return cut::items(text, "body", limits);
-    }
-    Members::read(text, "body")?;
-    Ok(vec![Cow::Borrowed(text)])
 }
 
 /// Returns the media type without parameters, in lower case.
@@ -86,7 +74,7 @@ pub fn beacon(
     let props = data::props(&mut item, translation)?;
     beacon.put_some("props", props);
     item.keep_fields(&|_, value| !value.is_null());
-    item.put("source", Value::String(source));
+    item.put_text("source", &source);
     beacon.put("metadata", Value::Object(item));
     Ok(beacon)
 }

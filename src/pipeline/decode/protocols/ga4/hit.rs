@@ -11,7 +11,7 @@ use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::ItemTexts;
-use crate::pipeline::decode::protocols::parts::numeric;
+use crate::pipeline::decode::protocols::parts::{numeric, read_numbers};
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{
     ObjectFields, Translation, move_fields, object_of,
@@ -45,12 +45,11 @@ pub fn items<'a>(
 ) -> Result<ProtocolItems<'a>, ProtocolError> {
     let common = parameters_of(request.query);
     let mut texts = ItemTexts::new(limits);
-    let mut lines = request.text()?.lines().filter(|line| !line.trim().is_empty()).peekable();
-    if lines.peek().is_none() {
-        texts.push(written(&common, ""))?;
+    for line in request.text()?.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        texts.push(written(&common, line))?;
     }
-    for line in lines {
-        texts.push(written(&common, line.trim()))?;
+    if texts.is_empty() {
+        texts.push(written(&common, ""))?;
     }
     let write_key = request.parameter("tid").map(Cow::into_owned);
     Ok(ProtocolItems { texts: texts.numbered(), sent_at: None, write_key })
@@ -67,11 +66,7 @@ fn parameters_of(text: &str) -> Map<String, Value> {
 /// Writes the parameters of a hit: those of its line, and the common ones that it does not have.
 fn written(common: &Map<String, Value>, line: &str) -> String {
     let mut hit = parameters_of(line);
-    for (name, value) in common {
-        if !hit.contains_key(name) {
-            hit.put(name, value.clone());
-        }
-    }
+    hit.put_all_absent(common.clone());
     Value::Object(hit).to_string()
 }
 
@@ -103,7 +98,7 @@ pub fn beacon(
         ],
     );
     if let Some(consent) = consent(&item) {
-        beacon.put("consent", Value::from(consent));
+        beacon.put_text("consent", consent);
     }
     let (props, user_properties, rest) = parameters(item);
     let mut metadata = Map::new();
@@ -121,16 +116,16 @@ fn set_id(
     name: &str,
     translation: &Translation<'_>,
 ) {
-    let of = |name: &str| item.get(name).and_then(Value::as_str);
-    let (Some(page), Some(hit)) = (of("_p"), of("_s")) else { return };
+    let (Some(page), Some(hit)) = (item.text("_p"), item.text("_s")) else { return };
     let repeat = item.get(REPEAT).map(Value::to_string).unwrap_or_default();
-    let [measurement, client] = ["tid", "cid"].map(|name| of(name).unwrap_or_default());
+    let measurement = item.text("tid").unwrap_or_default();
+    let client = item.text("cid").unwrap_or_default();
     translation.set_hashed_id(beacon, &[measurement, client, page, hit, name, &repeat]);
 }
 
 /// Reads the consent to analytics from `gcs`: `G1`, then a digit for ads and one for analytics.
 fn consent(item: &Map<String, Value>) -> Option<&'static str> {
-    match item.get("gcs")?.as_str()?.as_bytes() {
+    match item.text("gcs")?.as_bytes() {
         [b'G', b'1', _, b'1'] => Some("granted"),
         [b'G', b'1', _, b'0'] => Some("denied"),
         _ => None,
@@ -178,21 +173,18 @@ fn product(text: &str) -> Value {
     for field in text.replace("~~", TILDE).split('~').filter(|field| !field.is_empty()) {
         let field = field.replace(TILDE, "~");
         let (short, value) = field.split_at_checked(2).unwrap_or((&field, ""));
-        let value = Value::from(value);
         let known = PRODUCT.iter().find(|(name, _)| *name == short);
         match (short.split_at_checked(1), known) {
-            (_, Some((_, name))) => {
-                let value = if NUMBERS.contains(name) { numeric(value) } else { value };
-                product.put(name, value);
-            }
-            (Some(("k", place)), None) => own.put(place, value),
+            (_, Some((_, name))) => product.put_text(name, value),
+            (Some(("k", place)), None) => own.put_text(place, value),
             (Some(("v", place)), None) if own.contains_key(place) => {
                 let name = own.take_field(place).unwrap_or_default();
-                product.put_absent(name.as_str().unwrap_or_default(), value);
+                product.put_absent(name.as_str().unwrap_or_default(), Value::from(value));
             }
-            _ => product.put(short, value),
+            _ => product.put_text(short, value),
         }
     }
+    read_numbers(&mut product, &NUMBERS);
     Value::Object(product)
 }
 

@@ -76,9 +76,10 @@ pub fn beacon(
     if beacon.contains_key("time") {
         translation.set_hashed_id(&mut beacon, &[&text]);
     }
-    let is_empty = params.is_null() || params.as_object().is_some_and(Map::is_empty);
-    if !is_empty {
-        beacon.put("props", params);
+    match params {
+        Value::Null => {}
+        Value::Object(params) => beacon.put_object("props", params),
+        other => beacon.put("props", other),
     }
     event.put_all(item);
     event.keep_fields(&|name, value| !value.is_null() && name != REPEAT);

@@ -147,9 +147,9 @@ fn name(
     record: &mut Map<String, Value>,
     props: &mut Map<String, Value>,
 ) -> Result<String, Violation> {
-    let names = [record.take_field("eventName"), props.take_field("event.name")];
-    let mut names = names.into_iter().flatten().filter(is_stated);
-    match names.next() {
+    let name = record.take_field("eventName").filter(is_stated);
+    let of_attributes = props.take_field("event.name").filter(is_stated);
+    match name.or(of_attributes) {
         Some(Value::String(name)) => Ok(name),
         Some(other) => Err(of_record(parts::wrong_type("eventName", "a string", &other))),
         None => {
@@ -171,7 +171,7 @@ fn described(value: Option<Value>) -> Map<String, Value> {
         Some(Value::Array(list)) => attributes(list),
         _ => Map::new(),
     };
-    object.take_field("droppedAttributesCount");
+    object.leave_out(&["droppedAttributesCount"]);
     object.keep_fields(&|_, value| is_stated(value));
     described.put_all_absent(object);
     described
@@ -189,14 +189,15 @@ fn first_header(beacon: &mut Map<String, Value>) {
 /// Sets the time of the event, else that of its observation. Returns whether there is one; zero is
 /// none.
 fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) -> bool {
-    let times = ["timeUnixNano", "observedTimeUnixNano"].map(|name| record.take_field(name));
     let is_known = |time: &Value| match time {
         Value::Null => false,
         Value::String(text) => !matches!(text.as_str(), "" | "0"),
         Value::Number(number) => number.as_str() != "0",
         _ => true,
     };
-    let time = times.into_iter().flatten().find(is_known);
+    let of_event = record.take_field("timeUnixNano").filter(is_known);
+    let observed = record.take_field("observedTimeUnixNano").filter(is_known);
+    let time = of_event.or(observed);
     let is_set = time.is_some();
     beacon.put_some("time", time);
     is_set

@@ -49,17 +49,17 @@ fn click(properties: &mut Map<String, Value>) -> Option<&'static str> {
     if properties.get("$event_type").is_some_and(|kind| kind != "click") {
         return None;
     }
-    let chain = properties.get("$elements_chain").and_then(Value::as_str);
+    let chain = properties.text("$elements_chain");
     // The first element comes first: its tag and classes, then its attributes.
     let in_chain = chain.and_then(|chain| chain.split([':', ';']).next());
     let first = properties.get("$elements").and_then(|elements| elements.get(0));
     let tag = || first.and_then(|element| element.get("tag_name")).and_then(Value::as_str);
     let target = in_chain.or_else(tag).filter(|target| !target.is_empty())?;
     let target: String = target.chars().take(MAX_TARGET_CHARS).collect();
-    let text = properties.get("$el_text").and_then(Value::as_str);
-    let text = text.filter(|text| text.chars().count() <= MAX_TEXT_CHARS).map(str::to_owned);
-    properties.put("target", Value::String(target));
-    properties.put_some("text", text.map(Value::String));
+    let text = properties.text("$el_text");
+    let text = text.filter(|text| text.chars().count() <= MAX_TEXT_CHARS).map(Value::from);
+    properties.put_text("target", &target);
+    properties.put_some("text", text);
     Some("click")
 }
 

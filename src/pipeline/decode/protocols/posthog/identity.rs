@@ -69,6 +69,5 @@ enum DistinctId {
 }
 
 fn is_of_server(properties: &Map<String, Value>) -> bool {
-    let library = properties.get("$lib").and_then(Value::as_str);
-    library.is_some_and(|library| SERVER_LIBRARIES.contains(&library))
+    properties.text("$lib").is_some_and(|library| SERVER_LIBRARIES.contains(&library))
 }

@@ -102,29 +102,19 @@ const CAMPAIGN: [&str; 21] = [
 /// Removes the properties of an item, with what its SDK writes beside them. Of two values, that
 /// beside them counts.
 pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
-    let mut properties = object(item, "properties")?;
-    for (option, value) in object(item, "options")? {
+    let mut properties = parts::take_object(item, "properties")?;
+    for (option, value) in parts::take_object(item, "options")? {
         properties.put_absent(&format!("${option}"), value);
     }
     for (field, property) in HOISTED {
         match (item.take_field(field), properties.get_mut(property)) {
             (None | Some(Value::Null), _) => {}
             (Some(Value::Object(beside)), Some(Value::Object(within))) => within.put_all(beside),
-            (Some(value), _) => {
-                properties.put(property, value);
-            }
+            (Some(value), _) => properties.put(property, value),
         }
     }
     properties.keep_fields(&|_, value| !value.is_null());
     Ok(properties)
-}
-
-fn object(item: &mut Map<String, Value>, field: &str) -> Result<Map<String, Value>, Violation> {
-    match item.take_field(field) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(object)) => Ok(object),
-        Some(other) => Err(parts::wrong_type(field, "an object", &other)),
-    }
 }
 
 /// Moves each property to its place in a beacon: a field, `metadata` or `props`. What the item had
@@ -177,13 +167,14 @@ fn separated(
 
 /// Sets a size from its two numbers.
 fn set_size(properties: &mut Map<String, Value>, field: &str, beacon: &mut Map<String, Value>) {
-    let side = |name| properties.get(&format!("${field}_{name}")).filter(|side| side.is_number());
-    let (Some(width), Some(height)) = (side("width"), side("height")) else { return };
-    let size = format!("{width}x{height}");
-    beacon.put(field, Value::String(size));
-    for side in ["width", "height"] {
-        properties.take_field(&format!("${field}_{side}"));
-    }
+    let (width_name, height_name) = (format!("${field}_width"), format!("${field}_height"));
+    let (Some(Value::Number(width)), Some(Value::Number(height))) =
+        (properties.get(&width_name), properties.get(&height_name))
+    else {
+        return;
+    };
+    beacon.put_text(field, &format!("{width}x{height}"));
+    properties.leave_out(&[&width_name, &height_name]);
 }
 
 /// Moves what is set for the person. A browser sets the page and the campaign too, which the event

@@ -22,7 +22,7 @@ pub fn apply(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) 
             ("timezone", "timezone"),
         ],
     );
-    if let Some(Value::Object(page)) = context.get_mut("page") {
+    if let Some(page) = context.object("page") {
         apply_page(page, beacon);
     }
     apply_screen(context, beacon);
@@ -38,7 +38,7 @@ pub fn apply_page(page: &mut Map<String, Value>, beacon: &mut Map<String, Value>
     for field in ["url", "title", "referrer"] {
         match (beacon.get(field), page.get(field)) {
             (Some(known), Some(value)) if known == value || value == "" || value.is_null() => {
-                page.take_field(field);
+                page.leave_out(&[field]);
             }
             (Some(_), _) => {}
             (None, _) => move_field(page, field, beacon, field),
@@ -48,7 +48,7 @@ pub fn apply_page(page: &mut Map<String, Value>, beacon: &mut Map<String, Value>
 }
 
 fn apply_screen(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
-    let Some(Value::Object(screen)) = context.get_mut("screen") else { return };
+    let Some(screen) = context.object("screen") else { return };
     for (width, height, field) in
         [("width", "height", "screen"), ("innerWidth", "innerHeight", "viewport")]
     {
@@ -56,9 +56,8 @@ fn apply_screen(context: &mut Map<String, Value>, beacon: &mut Map<String, Value
             (Some(width), Some(height)) => format!("{width}x{height}"),
             _ => continue,
         };
-        screen.take_field(width);
-        screen.take_field(height);
-        beacon.put(field, size.into());
+        screen.leave_out(&[width, height]);
+        beacon.put_text(field, &size);
     }
 }
 
@@ -79,7 +78,7 @@ fn pixels(screen: &Map<String, Value>, side: &str) -> Option<String> {
 /// Moves the app's version. RudderStack's browser SDK names itself as the app.
 fn apply_app(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     let library = context.get("library").and_then(|library| library.get("name")).cloned();
-    if let Some(Value::Object(app)) = context.get_mut("app")
+    if let Some(app) = context.object("app")
         && (library.is_none() || app.get("name") != library.as_ref())
     {
         move_field(app, "version", beacon, "build");
@@ -107,8 +106,7 @@ fn apply_consent(context: &Map<String, Value>, beacon: &mut Map<String, Value>) 
         }
     };
     if let Some(granted) = granted {
-        let consent = if granted { "granted" } else { "denied" };
-        beacon.put("consent", consent.into());
+        beacon.put_text("consent", if granted { "granted" } else { "denied" });
     }
 }
 
@@ -124,13 +122,13 @@ fn apply_campaign(context: &mut Map<String, Value>, beacon: &mut Map<String, Val
         ("id", "utm_id"),
     ];
     let Some(Value::String(url)) = beacon.get_mut("url") else { return };
-    let Some(Value::Object(sent)) = context.get_mut("campaign") else { return };
+    let Some(sent) = context.object("campaign") else { return };
     let is_named = names_campaign(url);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     for (member, parameter) in PARAMETERS {
-        if let Some(Value::String(value)) = sent.get(member) {
+        if let Some(value) = sent.text(member) {
             parameters.append_pair(parameter, value);
-            sent.take_field(member);
+            sent.leave_out(&[member]);
         }
     }
     let parameters = parameters.finish();

@@ -78,9 +78,12 @@ fn of_message<'a>(
     call: Option<SegmentCall>,
 ) -> ProtocolItems<'a> {
     let named = call.filter(|_| fields.get("type").is_none());
-    let added = named.map(|call| format!("\"type\":\"{}\"", call.name()));
+    let mut added = String::new();
+    if let Some(call) = named {
+        parts::add_member(&mut added, "type", &cut::quoted(call.name()));
+    }
     ProtocolItems {
-        texts: vec![parts::with_members(text, &added.unwrap_or_default())],
+        texts: vec![parts::with_members(text, &added)],
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
     }
@@ -95,9 +98,9 @@ fn of_batch<'a>(
     let messages = cut::array(batch.get(), "batch", limits)?;
     let context = fields.get("context").map(RawValue::get);
     let context = context.filter(|context| context.starts_with('{') && *context != "{}");
-    let mut added = Vec::new();
+    let mut added = String::new();
     if is_import {
-        added.push("\"historical\":true".to_owned());
+        parts::add_member(&mut added, "historical", "true");
     }
     if let Some(context) = context {
         // Each message gets a copy.
@@ -110,9 +113,8 @@ fn of_batch<'a>(
             let violation = Violation::of_field(Code::TooLarge, "context", message);
             return Err(ProtocolError::Undecodable(violation));
         }
-        added.push(format!("\"batchContext\":{context}"));
+        parts::add_member(&mut added, "batchContext", context);
     }
-    let added = added.join(",");
     Ok(ProtocolItems {
         texts: messages.into_iter().map(|it| parts::with_members(it, &added)).collect(),
         sent_at: fields.get("sentAt").and_then(time),

@@ -65,8 +65,7 @@ pub fn data<'a>(
     let data = data.ok_or_else(|| undecodable(Code::MissingField, "data is missing"))?;
     let json = match data.starts_with('{') {
         true => data.into_owned(),
-        false => parts::base64(&data)
-            .and_then(|bytes| String::from_utf8(bytes).ok())
+        false => parts::base64_text(&data)
             .ok_or_else(|| undecodable(Code::BadFormat, "data must be JSON, or base64 of it"))?,
     };
     let fields = parts::fields_of(json.trim(), CONTENT)?;

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::pipeline::decode::protocols::translation::Translation;
+use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation};
 
 /// How long a page was read, and how far.
 pub struct Engagement {
@@ -32,18 +32,18 @@ impl Engagement {
 
     /// Returns the props of its event.
     pub fn props(self) -> Map<String, Value> {
-        let Self { ms, depth } = self;
-        let props = [("depth", depth), ("engaged_ms", ms)];
-        props.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+        let mut props = Map::new();
+        props.put("depth", self.depth.into());
+        props.put("engaged_ms", self.ms.into());
+        props
     }
 }
 
 /// Returns the lowest line that was in sight, in per cent of the page's height: `ds` and `vp` are the
 /// sizes of the page and of the window, such as `1280x3016`.
 fn depth(item: &Map<String, Value>) -> Option<u64> {
-    let text = |name: &str| item.get(name).and_then(Value::as_str);
-    let height = |name: &str| text(name)?.split_once('x')?.1.trim().parse::<u32>().ok();
-    let offset = text("pp_may")?.split('.').next()?.trim().parse::<i64>().ok()?;
+    let height = |name: &str| item.text(name)?.split_once('x')?.1.trim().parse::<u32>().ok();
+    let offset = item.text("pp_may")?.split('.').next()?.trim().parse::<i64>().ok()?;
     // A page that bounces has a negative one.
     let offset = u64::try_from(offset).unwrap_or_default();
     let (page, window) = (u64::from(height("ds")?), u64::from(height("vp")?));

@@ -71,8 +71,8 @@ impl SelfDescribing {
         translation: &Translation<'_>,
     ) -> Map<String, Value> {
         translation.set_name(beacon, &self.name, None);
-        metadata.put("vendor", Value::String(self.vendor));
-        metadata.put("schema_version", Value::String(self.version));
+        metadata.put_text("vendor", &self.vendor);
+        metadata.put_text("schema_version", &self.version);
         self.data
     }
 }
@@ -145,21 +145,17 @@ fn json(
     [plain, encoded]: [&'static str; 2],
     translation: &Translation<'_>,
 ) -> Result<Option<NamedObject>, Violation> {
-    let forms = [plain, encoded].map(|field| {
-        let sent = item.take_field(field).filter(is_stated);
-        sent.map(|value| (field, value))
-    });
-    let Some((field, value)) = forms.into_iter().flatten().next() else { return Ok(None) };
+    let as_text = item.take_field(plain).filter(is_stated);
+    let as_base64 = item.take_field(encoded).filter(is_stated);
+    let field = if as_text.is_some() { plain } else { encoded };
+    let Some(value) = as_text.or(as_base64) else { return Ok(None) };
     let text = match value {
         Value::Object(object) => return Ok(Some((field, object))),
         Value::String(text) if field == plain => text,
-        Value::String(digits) => {
-            let bytes = parts::base64(&digits).and_then(|bytes| String::from_utf8(bytes).ok());
-            bytes.ok_or_else(|| {
-                let message = format!("{field} must be base64 of a JSON text");
-                Violation::of_field(Code::BadFormat, field, message)
-            })?
-        }
+        Value::String(digits) => parts::base64_text(&digits).ok_or_else(|| {
+            let message = format!("{field} must be base64 of a JSON text");
+            Violation::of_field(Code::BadFormat, field, message)
+        })?,
         _ => {
             let message = format!("{field} must be a string");
             return Err(Violation::of_field(Code::WrongType, field, message));

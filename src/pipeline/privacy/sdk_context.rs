@@ -1,0 +1,102 @@
+//! Removes what other collectors' SDKs state of a device and a person in `props` and `metadata`.
+//!
+//! Those SDKs have their own places for ids, addresses and the device itself, which are no fields of a
+//! beacon. So they are known by their names, at any depth. The props are the event's own: of these
+//! only ids and addresses are removed. Native beacons are not changed: there the operator names all
+//! members.
+
+use serde_json::{Map, Value};
+
+use super::ip::IpPolicy;
+use super::{DeviceIdSource, PrivacyPolicy};
+use crate::model::consent::PrivacySignal;
+
+/// The ids of a device, an installation or a browser. Here and below: names with a blank between them,
+/// of letters and digits in lower case.
+const DEVICE_IDS: &str = "aaid adid advertisingid androidid androididfa anondistinctid anonymousid \
+    appinstallationid appinstanceid appleidfa appleidfv appsetid clientid clientsessionuserid \
+    deviceadvertisingid deviceid devicetoken domainuserid duid fingerprint fp gaid idfa idfv imei mac \
+    macaddress networkuserid nuid openidfa pushtoken tnuid";
+
+/// The ids of a person or a session.
+const PERSON_IDS: &str = "alias distinctid enduserid firsteventid mergeproperties personid previousid \
+    previoussessionid sessionid sid uid userhash userid vid windowid";
+
+/// The addresses of a client.
+const ADDRESSES: &str =
+    "clientaddress clientip initialip ip ipaddress netpeerip remoteaddr remoteip xforwardedfor";
+
+/// How the members of `metadata` begin that describe a device and its place.
+const CONTEXTS: &str = "city clientsession cookies device dma geo httpcookie latitude location longitude \
+    mobilecontext network region useragent";
+
+/// What has to be removed.
+#[derive(Clone, Copy)]
+struct Hidden {
+    device_ids: bool,
+    addresses: bool,
+    /// Also the ids of persons, and what describes a device.
+    all: bool,
+}
+
+/// Removes from the fields of an SDK's beacon what `policy` does not keep, and identifiers if they are
+/// `stripped`. Returns whether there was anything to remove.
+pub fn remove(
+    fields: &mut Map<String, Value>,
+    policy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
+) -> bool {
+    let all = stripped.is_some();
+    let hidden = Hidden {
+        device_ids: all || policy.device_ids == DeviceIdSource::Cookieless,
+        addresses: all || policy.ip != IpPolicy::Full,
+        all,
+    };
+    let mut is_changed = false;
+    for (field, contexts) in [("props", ""), ("metadata", CONTEXTS)] {
+        if let Some(value) = fields.get_mut(field) {
+            is_changed |= hidden.remove_in(value, "", contexts);
+        }
+    }
+    is_changed
+}
+
+impl Hidden {
+    /// Removes members of `value`, which is the member `outer` of an object.
+    fn remove_in(self, value: &mut Value, outer: &str, contexts: &str) -> bool {
+        let mut is_changed = false;
+        match value {
+            Value::Object(members) => members.retain(|name, member| {
+                let mut name = name.to_ascii_lowercase();
+                name.retain(|letter| letter.is_ascii_alphanumeric());
+                let is_kept = !self.names(outer, &name, contexts);
+                is_changed |= !is_kept || self.remove_in(member, &name, contexts);
+                is_kept
+            }),
+            Value::Array(items) => {
+                for item in items {
+                    is_changed |= self.remove_in(item, outer, contexts);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        is_changed
+    }
+
+    /// Whether the member `name` of `outer` has to be removed.
+    #[inline(never)]
+    fn names(self, outer: &str, name: &str, contexts: &str) -> bool {
+        (self.device_ids && is_in(DEVICE_IDS, outer, name))
+            || (self.addresses && is_in(ADDRESSES, outer, name))
+            || (self.all && is_in(PERSON_IDS, outer, name))
+            || (self.all && contexts.split(' ').any(|it| !it.is_empty() && name.starts_with(it)))
+    }
+}
+
+/// Whether `names` have that of a member. The `id` of a `device` is a `deviceid`.
+#[inline(never)]
+fn is_in(names: &str, outer: &str, name: &str) -> bool {
+    let is_of_outer =
+        |it: &str| !outer.is_empty() && it.strip_prefix(outer).is_some_and(|rest| rest == name);
+    names.split(' ').any(|it| it == name || is_of_outer(it))
+}
