@@ -1,10 +1,13 @@
 //! Answers requests to the addresses of other collectors, as their SDKs expect it.
 
+use std::cell::OnceCell;
+
 use super::bindings;
 use super::error::ApiError;
 use super::ingest::IngestHandler;
 use super::request::{IncomingRequest, Method, RequestHead};
 use super::respond::{self, Reply};
+use super::tenants;
 use crate::config::Config;
 use crate::ingest;
 use crate::ingest::authorize::CorsScope;
@@ -21,7 +24,7 @@ pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
     let address = dialects::served(&config.protocols, &config.protocol_paths, asked)?;
     let any_origin = CorsScope::any(context);
     Some(match (head.method, &address.endpoint) {
-        (Method::Options, _) => preflight(request, &config),
+        (Method::Options, _) => preflight(request, &config).await,
         (Method::Get | Method::Head | Method::Post, Some(DialectEndpoint::Answer(answer))) => {
             respond::dialect(answer.clone(), any_origin)
         }
@@ -37,10 +40,11 @@ pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
 }
 
 /// Answers a page's preflight, or the sender of a CloudEvents webhook.
-fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
-    let IncomingRequest { head, context, .. } = request;
+async fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
+    let IncomingRequest { head, context, env, .. } = request;
     let asked = head.asked_headers.as_deref();
-    let reply = respond::preflight(Some(config), context, "GET, POST", asked);
+    let stored = tenants::of_request(context, env).await;
+    let reply = respond::preflight(Some(config), context, stored.as_ref(), "GET, POST", asked);
     match request.headers().into_iter().find(|(name, _)| name == "webhook-request-origin") {
         Some((_, origin)) => respond::webhook(reply, origin),
         None => reply,
@@ -52,8 +56,9 @@ async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: 
     let ServedAddress { protocol, request: asked, .. } = *address;
     let mut context = request.context.clone();
     context.other_keys.extend(ingest::other_keys(&context, asked.query));
+    let stored = OnceCell::new();
     let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);
-    let batch = handler.items(protocol, asked, &mut context).await;
+    let batch = handler.items(protocol, asked, &mut context, &stored).await;
     let settled = handler.settle(batch).await;
     let (batch, outcomes) = match &settled {
         Ok(batch) => (Some(batch), batch.settled_outcomes()),
@@ -64,7 +69,8 @@ async fn events(request: &IncomingRequest, address: &ServedAddress<'_>, config: 
         answer.headers.push(("set-cookie", cookie));
     }
     handler.report(batch, answer.status, outcomes.err()).await;
-    let cors = ingest::authorize(&context, None, config).cors;
+    let stored = stored.get().and_then(Option::as_ref);
+    let cors = ingest::authorize_stored(&context, None, config, stored).cors;
     respond::dialect(answer, cors).tee(handler.tee.take())
 }
 
