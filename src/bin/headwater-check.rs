@@ -14,8 +14,7 @@ use headwater::ops::check::variables::{self, LocalVariables};
 use headwater::ops::check::{CheckReport, CheckScope};
 use headwater::schema::compile::{emit, folder};
 
-const USAGE: &str =
-    "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet] [--catalogue FILE]";
+const USAGE: &str = "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet] [--catalogue FILE] [--tenants]";
 
 struct Arguments {
     /// The root of the checkout.
@@ -26,6 +25,8 @@ struct Arguments {
     dev: bool,
     /// Prints no notes, and no line if there is no error.
     quiet: bool,
+    /// Checks the values of the key-value store on standard input instead, a JSON object of write keys.
+    tenants: bool,
     /// The file for the catalogue, which is written if the schemas have no error.
     catalogue: Option<PathBuf>,
 }
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if arguments.tenants {
+        return tenants(&arguments);
+    }
     let events = folder::events(&arguments.root.join(folder::SCHEMAS), folder::SCHEMAS);
     let count = events.as_ref().map_or(0, Vec::len);
     let problems = match (events, &arguments.catalogue) {
@@ -63,6 +67,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         environment: None,
         dev: false,
         quiet: false,
+        tenants: false,
         catalogue: None,
     };
     while let Some(argument) = given.next() {
@@ -71,6 +76,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
             "--env" => arguments.environment = Some(given.next()?),
             "--top" => arguments.top = true,
             "--dev" => arguments.dev = true,
+            "--tenants" => arguments.tenants = true,
             "--quiet" => arguments.quiet = true,
             "--catalogue" => arguments.catalogue = Some(PathBuf::from(given.next()?)),
             _ => return None,
@@ -92,29 +98,46 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&whole, file)
 }
 
+/// Checks the values on standard input.
+fn tenants(arguments: &Arguments) -> ExitCode {
+    let read = || Ok((io::read_to_string(io::stdin())?, fs::read_to_string(wrangler(arguments))?));
+    let findings = match read() {
+        Ok((values, text)) => check::tenants(&values, &text, scope(arguments), &local(arguments)),
+        Err::<_, io::Error>(error) => vec![Finding::mistake(error.to_string())],
+    };
+    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn configuration(arguments: &Arguments) -> CheckReport {
-    let scope = match &arguments.environment {
+    match fs::read_to_string(wrangler(arguments)) {
+        Ok(text) => check::wrangler(&text, scope(arguments), &local(arguments)),
+        Err(error) => CheckReport {
+            findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
+            ..CheckReport::default()
+        },
+    }
+}
+
+fn wrangler(arguments: &Arguments) -> PathBuf {
+    arguments.root.join("wrangler.toml")
+}
+
+fn scope(arguments: &Arguments) -> CheckScope<'_> {
+    match &arguments.environment {
         Some(name) => CheckScope::Environment(name),
         None if arguments.top => CheckScope::Top,
         None => CheckScope::All,
-    };
-    let local = match arguments.dev {
+    }
+}
+
+fn local(arguments: &Arguments) -> LocalVariables {
+    match arguments.dev {
         true => {
             let text = fs::read_to_string(arguments.root.join(".dev.vars")).unwrap_or_default();
             LocalVariables::DevVars(variables::dev_vars(&text))
         }
         false => LocalVariables::Stored,
-    };
-    read(&arguments.root.join("wrangler.toml"), scope, &local)
-}
-
-fn read(path: &Path, scope: CheckScope<'_>, local: &LocalVariables) -> CheckReport {
-    match fs::read_to_string(path) {
-        Ok(text) => check::wrangler(&text, scope, local),
-        Err(error) => CheckReport {
-            findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
-            places: Vec::new(),
-        },
     }
 }
 

@@ -28,15 +28,26 @@ pub fn columns(table: &mut ConfigTable<'_>, routes: &[&Routes]) -> ColumnChoice 
 
 /// Returns why `column` can't be dropped, if it can't.
 fn need(column: Column, routes: &[&Routes]) -> Option<&'static str> {
+    let by_route = || routes.iter().any(|routes| is_tested(column, routes));
+    column.need().or_else(|| by_route().then_some("a route chooses by it"))
+}
+
+/// Returns a column that a condition of `routes` tests, and that records do not have.
+pub fn missing(choice: &ColumnChoice, routes: &Routes) -> Option<Column> {
+    [Column::Level, Column::Metadata, Column::Historical]
+        .into_iter()
+        .find(|column| !choice.keeps(*column) && is_tested(*column, routes))
+}
+
+/// Whether a condition of `routes` tests `column`.
+fn is_tested(column: Column, routes: &Routes) -> bool {
     let is_tested = |condition: &RouteCondition| match column {
         Column::Level => condition.level.is_some(),
         Column::Metadata => !condition.metadata.is_empty(),
         Column::Historical => condition.historical.is_some(),
         _ => false,
     };
-    let mut conditions = routes.iter().flat_map(|routes| &routes.routes);
-    let mut by_route = || conditions.any(|(condition, _)| is_tested(condition));
-    column.need().or_else(|| by_route().then_some("a route chooses by it"))
+    routes.routes.iter().any(|(condition, _)| is_tested(condition))
 }
 
 fn unknown(name: &str) -> String {

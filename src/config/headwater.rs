@@ -6,15 +6,14 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::delivery_mode::DeliveryMode;
-use super::privacy::HasSecret;
 use super::table::ConfigTable;
+use super::tenants::TenantRules;
 use super::{
-    ConfigError, CustomPaths, clean, columns, custom_paths, delivery_mode, protocols,
-    renamed_streams, routes, tenants,
+    Binding, ConfigError, CustomPaths, STORE, clean, columns, custom_paths, delivery_mode,
+    protocols, renamed_streams, routes, tenants,
 };
-use crate::base::secret::Secret;
 use crate::config::log_sampling::LogSampling;
-use crate::config::tenant::Tenants;
+use crate::config::tenant::{Tenant, Tenants};
 use crate::delivery::aggregate;
 use crate::delivery::aggregate::{AggregateBytes, Aggregation};
 use crate::delivery::stream_delivery::DeliveryConfig;
@@ -47,8 +46,10 @@ pub struct HeadwaterConfig {
     pub policy: DeliveryConfig,
     /// The stream of failed events.
     pub failed: StreamSet,
-    /// The routes at the top level, which tenants inherit.
-    pub routes: Routes,
+    /// The settings at the top level, which tenants inherit.
+    pub inherited: Tenant,
+    /// The streams that only tenants in the key-value store go to.
+    pub tenant_streams: Vec<StreamSet>,
     /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     pub log: LogSampling,
@@ -66,7 +67,7 @@ impl HeadwaterConfig {
     /// Parses the table, and records every error.
     pub fn parse(
         headwater: Option<Value>,
-        secret: &Option<Secret>,
+        rules: TenantRules,
         errors: &mut Vec<ConfigError>,
         warnings: &mut Vec<ConfigError>,
     ) -> Option<Self> {
@@ -92,8 +93,8 @@ impl HeadwaterConfig {
         };
         let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = delivery_mode::read(&mut table);
-        let has_secret = if secret.is_some() { HasSecret::Yes } else { HasSecret::No };
-        let (tenants, routes) = tenants::tenants(&mut table, has_secret).unzip();
+        let (tenants, inherited) = tenants::tenants(&mut table, rules).unzip();
+        let tenant_streams = tenant_streams(&mut table, rules.store);
         let limits = limits(&mut table);
         let unknown_events = table
             .choice(
@@ -104,8 +105,9 @@ impl HeadwaterConfig {
         let cleaning = clean::cleaning(&mut table);
         let enrichment = table.part("the default is used", enrichment);
         let columns = table.part("the rest of columns applies", |table| {
-            let of_tenants = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
-            columns::columns(table, &of_tenants.chain(&routes).collect::<Vec<_>>())
+            let of_tenants = tenants.iter().flat_map(Tenants::all).chain(&inherited);
+            let routes: Vec<&Routes> = of_tenants.map(|tenant| tenant.routes.as_ref()).collect();
+            columns::columns(table, &routes)
         });
         let policy = DeliveryConfig {
             delivery_timeout_ms: table
@@ -118,12 +120,16 @@ impl HeadwaterConfig {
             .required("failed_stream")
             .and_then(|value| routes::stream_set(&mut table, "failed_stream", value));
         if let (Some(tenants), Some(failed)) = (&tenants, &failed)
-            && tenants.all().any(|tenant| tenant.routes.sets().any(|set| set.overlaps(failed)))
+            && tenants
+                .all()
+                .flat_map(|tenant| tenant.routes.sets())
+                .chain(&tenant_streams)
+                .any(|set| set.overlaps(failed))
         {
             table.error("failed_stream", "must be a stream that no route goes to");
         }
-        let routed = tenants.iter().flat_map(Tenants::all).map(|tenant| &tenant.routes);
-        let routed = routed.chain(&routes).flat_map(Routes::sets);
+        let routed = tenants.iter().flat_map(Tenants::all).chain(&inherited);
+        let routed = routed.flat_map(|tenant| tenant.routes.sets()).chain(&tenant_streams);
         let named: Vec<&StreamSet> = routed.chain(&failed).collect();
         let is_read = tenants.is_some() && failed.is_some();
         let renamed_streams =
@@ -147,7 +153,8 @@ impl HeadwaterConfig {
             mode,
             policy,
             failed: failed?,
-            routes: routes?,
+            inherited: inherited?,
+            tenant_streams,
             renamed_streams,
             log,
             protocols,
@@ -156,6 +163,17 @@ impl HeadwaterConfig {
             addresses,
         })
     }
+}
+
+/// Parses `tenant_streams`.
+fn tenant_streams(table: &mut ConfigTable<'_>, store: Binding) -> Vec<StreamSet> {
+    const KEY: &str = "tenant_streams";
+    let Some(texts) = table.texts(KEY) else { return Vec::new() };
+    if store == Binding::Absent {
+        table.warn(KEY, format!("has no effect without the binding {STORE}"));
+    }
+    let read = |text: String| routes::stream_set(table, KEY, Value::String(text));
+    texts.into_iter().filter_map(read).collect()
 }
 
 fn enrichment(table: &mut ConfigTable<'_>) -> Enrichment {

@@ -21,6 +21,7 @@ pub mod renamed_words;
 pub mod routes;
 pub mod server_keys;
 pub mod snowplow;
+pub mod stored_tenant;
 pub mod table;
 pub mod tenant;
 pub mod tenants;
@@ -50,7 +51,12 @@ pub use delivery_mode::DeliveryMode;
 use headwater::HeadwaterConfig;
 use operator_keys::{OperatorKeys, OperatorRole, OperatorSecrets};
 pub use origins::Origins;
+use privacy::HasSecret;
 use server_keys::ServerKeys;
+use tenants::TenantRules;
+
+/// The binding of the key-value store that has further tenants.
+pub const STORE: &str = "TENANTS";
 
 /// The configuration of the worker.
 #[derive(Debug, Clone)]
@@ -84,9 +90,15 @@ pub struct Config {
     pub log: LogSampling,
     /// How records are delivered to each stream.
     pub destinations: Destinations,
-    /// The routes at the top level, which tenants inherit. They also take stored records of a
+    /// The settings at the top level, which tenants inherit. Its routes also take stored records of a
     /// tenant that no longer exists.
-    pub routes: Routes,
+    pub inherited: Box<Tenant>,
+    /// Whether further tenants are in the key-value store.
+    pub store: Binding,
+    /// The streams that only tenants in the store go to.
+    pub tenant_streams: Vec<StreamSet>,
+    /// All streams that tenants in the store may go to; none without a store.
+    pub store_streams: Vec<StreamSet>,
     /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
@@ -114,6 +126,7 @@ pub struct RawConfig {
     pub endpoint_url_kinesis: Option<String>,
     pub shard: Binding,
     pub inspector: Binding,
+    pub tenants: Binding,
     /// The old names, of those in [`renamed_words::SECRETS`], that are set.
     pub old_secrets: Vec<&'static str>,
 }
@@ -180,14 +193,20 @@ impl Config {
             let problem = format!("is called {new} now; set it under that name, and delete {old}");
             Some(ConfigError::new(*old, problem))
         }));
-        let rules = HeadwaterConfig::parse(settings.headwater, &secret, &mut errors, &mut warnings);
+        let known = TenantRules {
+            has_secret: if secret.is_some() { HasSecret::Yes } else { HasSecret::No },
+            store: settings.tenants,
+        };
+        let rules = HeadwaterConfig::parse(settings.headwater, known, &mut errors, &mut warnings);
         if let (Some(HeadwaterConfig { mode: DeliveryMode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)
         {
             let problem = "is missing; bind the Durable Object class Shard to it in wrangler.toml, or set HEADWATER.delivery = \"direct\"";
             errors.push(ConfigError::new("SHARD", problem));
         }
-        let tenants = rules.as_ref().map(|rules| &rules.tenants);
+        // The store may have any tenant.
+        let is_whole = settings.tenants == Binding::Absent;
+        let tenants = rules.as_ref().map(|rules| &rules.tenants).filter(|_| is_whole);
         let server_keys = server_keys::server_keys(settings.server_keys, tenants, &mut warnings);
         let is_bound = settings.inspector == Binding::Present;
         let has_key = operator_keys.has(OperatorRole::Inspect);
@@ -198,7 +217,7 @@ impl Config {
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
                 destinations: Destinations {
-                    unpacked: unpacked(&rules.tenants),
+                    unpacked: unpacked(&rules.tenants, &rules.inherited.routes),
                     failed: rules.failed,
                     policy: rules.policy,
                 },
@@ -218,7 +237,19 @@ impl Config {
                 operator_keys,
                 has_inspector: has_key && is_bound,
                 log: rules.log,
-                routes: rules.routes,
+                store_streams: match settings.tenants {
+                    Binding::Absent => Vec::new(),
+                    Binding::Present => rules
+                        .inherited
+                        .routes
+                        .sets()
+                        .chain(&rules.tenant_streams)
+                        .cloned()
+                        .collect(),
+                },
+                inherited: Box::new(rules.inherited),
+                store: settings.tenants,
+                tenant_streams: rules.tenant_streams,
                 renamed_streams: rules.renamed_streams,
                 addresses: rules.addresses,
                 aws,
@@ -270,21 +301,21 @@ impl Config {
     /// What a new record can go to, some of it several times.
     fn destinations(&self) -> impl Iterator<Item = &StreamSet> {
         let routed = self.tenants.all().flat_map(|tenant| tenant.routes.sets());
-        routed.chain([&self.destinations.failed])
+        routed.chain(&self.store_streams).chain([&self.destinations.failed])
     }
 }
 
 impl Config {
     /// Whether a route or `failed` names `stream`, so that new records may still go there.
     pub fn names(&self, stream: &Stream) -> bool {
-        self.destinations().chain(self.routes.sets()).any(|set| set.contains(stream))
+        self.destinations().chain(self.inherited.routes.sets()).any(|set| set.contains(stream))
     }
 
     /// Returns the names of the tenants that alone use `stream`; none if `failed` or a route at the
-    /// top level names it.
+    /// top level names it. [`STORE`] stands for those in the key-value store.
     pub fn owners(&self, stream: &Stream) -> Vec<String> {
         if self.destinations.failed.contains(stream)
-            || self.routes.sets().any(|set| set.contains(stream))
+            || self.inherited.routes.sets().any(|set| set.contains(stream))
         {
             return Vec::new();
         }
@@ -292,6 +323,9 @@ impl Config {
         let mut owners = BTreeSet::new();
         for tenant in self.tenants.all().filter(sends) {
             owners.insert(tenant.name.clone());
+        }
+        if self.tenant_streams.iter().any(|set| set.contains(stream)) {
+            owners.insert(STORE.to_owned());
         }
         owners.into_iter().collect()
     }
@@ -302,11 +336,14 @@ impl Config {
             let named = routes.sets().enumerate().filter(|(_, set)| set.contains(stream));
             named.map(|(index, _)| format!("{path}.routes[{index}].to")).collect()
         };
-        let mut settings = of_routes("HEADWATER".to_owned(), &self.routes);
+        let mut settings = of_routes("HEADWATER".to_owned(), &self.inherited.routes);
         for (key, tenant) in self.tenants.by_key() {
             if tenant.has_own_routes {
                 settings.extend(of_routes(format!("HEADWATER.keys.{key}"), &tenant.routes));
             }
+        }
+        if self.tenant_streams.iter().any(|set| set.contains(stream)) {
+            settings.push("HEADWATER.tenant_streams".to_owned());
         }
         if self.destinations.failed.contains(stream) {
             settings.push("HEADWATER.failed_stream".to_owned());
@@ -320,10 +357,11 @@ impl Config {
     }
 }
 
-/// The stream sets for which a route of any tenant turns off aggregation.
-fn unpacked(tenants: &Tenants) -> Vec<StreamSet> {
+/// The stream sets for which any route turns off aggregation.
+fn unpacked(tenants: &Tenants, inherited: &Routes) -> Vec<StreamSet> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
     routes
+        .chain(inherited.all())
         .filter(|route| route.aggregate == RouteAggregation::Never)
         .map(|route| route.to.clone())
         .collect()

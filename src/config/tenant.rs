@@ -4,6 +4,7 @@
 //! public: it names a tenant but is no protection against misuse.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::config::Origins;
 use crate::config::snowplow::SnowplowConfig;
@@ -20,9 +21,10 @@ pub struct Tenant {
     pub name: String,
     pub origins: Origins,
     pub privacy: PrivacyPolicy,
-    pub routes: Routes,
+    /// Those of the top level are shared by the tenants that inherit them, as `names` are.
+    pub routes: Arc<Routes>,
     /// The event names for the names that SDKs of other collectors send.
-    pub names: BTreeMap<String, String>,
+    pub names: Arc<BTreeMap<String, String>>,
     pub snowplow: SnowplowConfig,
     /// Whether its write key sets `routes`; otherwise they are those of the top level.
     pub has_own_routes: bool,

@@ -1,25 +1,35 @@
 //! Parses `keys`, and what each tenant inherits from the top level.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::privacy::{HasSecret, privacy};
 use super::table::ConfigTable;
 use super::{origins, protocols, routes, snowplow};
-use crate::config::tenant;
 use crate::config::tenant::{Tenant, Tenants};
-use crate::pipeline::route::Routes;
+use crate::config::{Binding, tenant};
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 
-/// Parses `origins`, the privacy settings, `routes` and `keys`. Returns the tenants and the routes
-/// that they inherit.
-pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Tenants, Routes)> {
+/// What the parser of tenants knows besides the table.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantRules {
+    pub has_secret: HasSecret,
+    /// Whether further tenants are in the key-value store.
+    pub store: Binding,
+}
+
+/// Parses `origins`, the privacy settings, `routes` and `keys`. Returns the tenants, and the settings
+/// that they inherit as those of a tenant.
+pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenants, Tenant)> {
+    let TenantRules { has_secret, store } = rules;
     let origins = table.required_with("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
     let routes = table.required_with("routes", routes::routes);
-    if routes.is_some() && each_key_has(table, "routes") {
+    let is_whole = store == Binding::Absent;
+    if routes.is_some() && is_whole && each_key_has(table, "routes") {
         let problem = "is used by no write key, since each has routes of its own, and events \
                        without a write key are refused; let a key have none, if that is not meant";
         table.warn("routes", problem);
@@ -27,31 +37,32 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
     let names = protocols::names(table).unwrap_or_default();
     let snowplow = snowplow::snowplow(table, &Default::default(), &privacy);
     let keys = table.optional("keys");
-    let or_inherit = routes.clone();
     let whole = Tenant {
         name: tenant::DEFAULT.to_owned(),
         origins: origins?,
         privacy,
-        routes: routes?,
-        names,
+        routes: Arc::new(routes?),
+        names: Arc::new(names),
         snowplow,
         has_own_routes: false,
     };
     let tenants = match keys {
+        None if !is_whole => Some(Tenants::ByKey(HashMap::new())),
         None if whole.routes.tenants().any(|name| name != tenant::DEFAULT) => {
             table.error("routes", "must name no tenant where there are no keys");
             None
         }
-        None => Some(Tenants::One(Box::new(whole))),
-        Some(Value::Object(keys)) if !keys.is_empty() => {
+        None => Some(Tenants::One(Box::new(whole.clone()))),
+        Some(Value::Object(keys)) if !keys.is_empty() || !is_whole => {
             let count = keys.len();
             let read = keys.into_iter().filter_map(|(key, value)| {
-                let tenant = one(table, &key, value, &whole, has_secret)?;
+                let tenant = one(table, &format!("keys.{key}"), &key, value, &whole, has_secret)?;
                 Some((key, tenant))
             });
             let tenants: HashMap<String, Tenant> = read.collect();
             let names: Vec<&str> = tenants.values().map(|tenant| tenant.name.as_str()).collect();
-            for unknown in tenants.values().flat_map(|tenant| tenant.routes.tenants()) {
+            let routed = tenants.values().flat_map(|tenant| tenant.routes.tenants());
+            for unknown in routed.filter(|_| is_whole) {
                 if !names.contains(&unknown) {
                     let problem = format!("must have a key for the tenant {unknown:?} of a route");
                     table.error("keys", problem);
@@ -65,7 +76,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, has_secret: HasSecret) -> Option<(Te
             None
         }
     };
-    tenants.zip(or_inherit)
+    tenants.map(|tenants| (tenants, whole))
 }
 
 /// Whether each write key sets `field`.
@@ -74,27 +85,34 @@ fn each_key_has(table: &ConfigTable<'_>, field: &str) -> bool {
     keys.is_some_and(|keys| !keys.is_empty() && keys.values().all(|key| key.get(field).is_some()))
 }
 
-fn one(
+/// Whether `key` can be a write key. Plausible names a domain, and Jitsu's keys have a colon.
+pub fn is_write_key(key: &str) -> bool {
+    is_word(key, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':'))
+}
+
+/// Parses the tenant of `key`, which is at `path` of `table` and inherits from `whole`.
+pub fn one(
     table: &mut ConfigTable<'_>,
+    path: &str,
     key: &str,
     value: Value,
     whole: &Tenant,
     has_secret: HasSecret,
 ) -> Option<Tenant> {
-    let path = format!("keys.{key}");
-    // Plausible names a domain, and Jitsu's keys have a colon.
-    if !is_word(key, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':')) {
-        table.error(&path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :");
+    if !is_write_key(key) {
+        table.error(path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :");
         return None;
     }
-    table.nested(&path, value, |table| {
+    table.nested(path, value, |table| {
         let name = table.required("tenant").and_then(|value| name(table, &value));
         let origins = table.or_inherit(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
-        let names = table.or_inherit(&whole.names, "names", protocols::names);
+        let names =
+            table.or_inherit(&whole.names, "names", |table| protocols::names(table).map(Arc::new));
         let snowplow = snowplow::snowplow(table, &whole.snowplow, &privacy);
         let has_own_routes = table.peek("routes").is_some();
-        let routes = table.or_inherit(&whole.routes, "routes", routes::routes);
+        let routes =
+            table.or_inherit(&whole.routes, "routes", |table| routes::routes(table).map(Arc::new));
         Some(Tenant {
             name: name?,
             origins: origins?,
@@ -107,9 +125,13 @@ fn one(
     })?
 }
 
+/// Whether `name` can be the name of a tenant.
+pub fn is_name(name: &str) -> bool {
+    is_word(name, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
 fn name(table: &mut ConfigTable<'_>, value: &Value) -> Option<String> {
-    let of_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let name = value.as_str().filter(|name| is_word(name, of_name)).map(str::to_owned);
+    let name = value.as_str().filter(|name| is_name(name)).map(str::to_owned);
     if name.is_none() {
         table.error("tenant", "must be a name of 1 to 64 of a-z 0-9 _ -");
     }

@@ -3,11 +3,15 @@
 //!
 //! Each request passes here once. No other place answers 401 or 403 to a request with beacons.
 
+use std::rc::Rc;
+
 use super::error::IngestError;
 use crate::base::secret::Secret;
 use crate::base::text::truncate_for_display;
 use crate::config::operator_keys::OperatorRole;
+use crate::config::stored_tenant::{KeySwitch, StoredTenant};
 use crate::config::tenant::Tenant;
+use crate::config::tenants::is_write_key;
 use crate::config::{Config, Origins};
 use crate::model::replay::{ReplayHeader, ReplaySource};
 use crate::model::request::RequestContext;
@@ -54,6 +58,51 @@ impl<'a> CorsScope<'a> {
     }
 }
 
+/// The tenant that a request names and that only the key-value store can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredName<'a> {
+    /// The tenant of a server key.
+    Server(&'a str),
+    /// The tenant of one of these write keys; the first one that exists.
+    Keys(Vec<&'a str>),
+}
+
+/// What the key-value store has for a request.
+#[derive(Debug)]
+pub enum StoredAnswer {
+    Found {
+        tenant: Rc<StoredTenant>,
+        /// Whether a server key names the tenant.
+        verified: bool,
+    },
+    Unknown,
+    /// The store does not answer, and nothing older is known.
+    Unavailable,
+    /// The client has asked for too much.
+    RateLimited,
+}
+
+/// Returns what to look up in the key-value store before the request of `context` is authorized;
+/// `None` if the configuration has its tenant, or if nothing can be a key.
+pub fn to_look_up<'a>(context: &'a RequestContext, config: &'a Config) -> Option<StoredName<'a>> {
+    /// More than any SDK names.
+    const MAX_KEYS: usize = 4;
+    let named = context.keys().find_map(|key| config.server_keys.tenant_of(key));
+    if let Some(name) = named {
+        return config.tenants.named(name).is_none().then_some(StoredName::Server(name));
+    }
+    if context.keys().any(|key| config.tenants.find(Some(key)).is_some()) {
+        return None;
+    }
+    let mut keys: Vec<&str> = Vec::new();
+    for key in context.keys().filter(|key| is_write_key(key)) {
+        if keys.len() < MAX_KEYS && !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    (!keys.is_empty()).then_some(StoredName::Keys(keys))
+}
+
 /// Finds the tenant of a request, and checks that the request may send to it. `replay` is the
 /// header of a replay.
 pub fn authorize<'a, 'c: 'a>(
@@ -61,22 +110,46 @@ pub fn authorize<'a, 'c: 'a>(
     replay: Option<&ReplayHeader>,
     config: &'c Config,
 ) -> Authorization<'a, 'c> {
+    authorize_stored(context, replay, config, None)
+}
+
+/// Like [`authorize`], with what the key-value store has for [`to_look_up`].
+pub fn authorize_stored<'a, 'c: 'a>(
+    context: &'a RequestContext,
+    replay: Option<&ReplayHeader>,
+    config: &'c Config,
+    stored: Option<&'c StoredAnswer>,
+) -> Authorization<'a, 'c> {
+    let key = replay.and_then(|header| header.key.as_deref());
+    let operator_key = config.operator_keys.find(OperatorRole::Replay, key);
     let named = context.keys().find_map(|key| config.server_keys.tenant_of(key));
     let of_server = named.and_then(|name| config.tenants.named(name));
     let of_page = || context.keys().find_map(|key| config.tenants.find(Some(key)));
-    let tenant = of_server.or_else(of_page).or_else(|| config.tenants.find(None));
-    let verified = of_server.is_some();
+    // What was accepted under a key may be sent again, although the key is off.
+    let is_on = |tenant: &StoredTenant| tenant.key == KeySwitch::On || operator_key.is_some();
+    let (of_store, is_server) = match stored {
+        Some(StoredAnswer::Found { tenant, verified }) if is_on(tenant) => {
+            (Some(&tenant.tenant), *verified)
+        }
+        _ => (None, false),
+    };
+    let of_config = of_server.or_else(of_page).or_else(|| config.tenants.find(None));
+    let tenant = of_config.or(of_store);
+    let verified = of_server.is_some() || (of_config.is_none() && is_server);
     let cors = match tenant {
         Some(tenant) => CorsScope { allowed: &tenant.origins, ..CorsScope::any(context) },
         None => CorsScope::any(context),
     };
-    let key = replay.and_then(|header| header.key.as_deref());
-    let operator_key = config.operator_keys.find(OperatorRole::Replay, key);
     let request = || {
         let replay = replay.map(|header| ReplaySource::parse(header, operator_key.is_some()));
         let replay = replay.transpose()?;
-        let unknown_key = || IngestError::UnknownKey(shown(context));
-        let tenant = tenant.ok_or_else(unknown_key)?;
+        let tenant = tenant.ok_or_else(|| match stored {
+            Some(StoredAnswer::Unavailable) => IngestError::TenantsUnavailable,
+            Some(StoredAnswer::RateLimited) => IngestError::RateLimited,
+            Some(StoredAnswer::Found { .. } | StoredAnswer::Unknown) | None => {
+                IngestError::UnknownKey(shown(context))
+            }
+        })?;
         let origin = context.origin.as_deref();
         if !tenant.origins.allow(origin) {
             return Err(IngestError::OriginNotAllowed(truncate_for_display(
@@ -171,7 +244,12 @@ impl<'a> Signature<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::config::tests::settings;
+    use crate::config::{Binding, RawConfig};
+    use crate::ingest::error::HttpError;
 
     #[test]
     fn a_key_is_the_token_of_bearer_or_the_user_of_basic() {
@@ -187,6 +265,79 @@ mod tests {
         ] {
             assert_eq!(authorization_key(header).as_deref(), key, "{header}");
         }
+    }
+
+    const SERVER: &str = "server-key-of-tenant-b-1234567890123";
+
+    /// A configuration with the store, the write key `pk_c`, and a server key of tenant b.
+    fn config() -> Config {
+        let mut settings = RawConfig { tenants: Binding::Present, ..settings() };
+        settings.headwater.as_mut().unwrap()["keys"] = json!({"pk_c": {"tenant": "c"}});
+        settings.server_keys = Some(json!({"b": SERVER, "c": "c".repeat(32)}).to_string());
+        settings.operator_key = Some("o".repeat(32));
+        Config::parse(settings).unwrap()
+    }
+
+    fn context(write_key: Option<&str>, other_keys: &[&str]) -> RequestContext {
+        RequestContext {
+            write_key: write_key.map(str::to_owned),
+            other_keys: other_keys.iter().map(|key| (*key).to_owned()).collect(),
+            ..RequestContext::default()
+        }
+    }
+
+    #[test]
+    fn only_keys_that_the_configuration_lacks_are_looked_up() {
+        let config = config();
+        let of_server = "c".repeat(32);
+        for (write_key, other_keys, expected) in [
+            (Some("pk_c"), vec![], None),
+            (Some("pk_a"), vec!["pk_c"], None),
+            (Some("pk_a"), vec![of_server.as_str()], None),
+            (None, vec![], None),
+            (Some("no key"), vec!["tenant/b", ""], None),
+            (Some("pk_a"), vec![SERVER], Some(StoredName::Server("b"))),
+            (Some("pk_a"), vec!["pk_a", "b"], Some(StoredName::Keys(vec!["pk_a", "b"]))),
+            (None, vec!["1", "2", "3", "4", "5"], Some(StoredName::Keys(vec!["1", "2", "3", "4"]))),
+        ] {
+            let context = context(write_key, &other_keys);
+            assert_eq!(to_look_up(&context, &config), expected, "{write_key:?} {other_keys:?}");
+        }
+    }
+
+    #[test]
+    fn the_stores_answer_decides_about_the_request() {
+        let config = config();
+        let found = |off: bool, verified| {
+            let value = json!({"tenant": "b", "off": off, "origins": ["https://b.example"]});
+            let tenant = Rc::new(config.stored_tenant("pk_b", &value.to_string()).unwrap());
+            StoredAnswer::Found { tenant, verified }
+        };
+        let code = |stored: &StoredAnswer, origin: Option<&str>, replay: Option<&ReplayHeader>| {
+            let context =
+                RequestContext { origin: origin.map(str::to_owned), ..context(Some("pk_b"), &[]) };
+            let found = authorize_stored(&context, replay, &config, Some(stored));
+            let status = found.request.map(|it| (it.tenant.name.clone(), it.verified));
+            status.map_err(|error| error.code())
+        };
+        let [own, other] = [Some("https://b.example"), Some("https://shop.example")];
+        let b = |verified| Ok(("b".to_owned(), verified));
+        assert_eq!(code(&found(false, false), own, None), b(false));
+        assert_eq!(code(&found(false, true), own, None), b(true));
+        assert_eq!(code(&found(false, false), other, None), Err("origin_not_allowed"));
+        assert_eq!(code(&found(true, false), own, None), Err("unknown_key"));
+        assert_eq!(code(&found(true, false), other, None), Err("unknown_key"));
+        assert_eq!(code(&StoredAnswer::Unknown, own, None), Err("unknown_key"));
+        assert_eq!(code(&StoredAnswer::Unavailable, own, None), Err("tenants_unavailable"));
+        assert_eq!(code(&StoredAnswer::RateLimited, own, None), Err("rate_limited"));
+        // What was accepted before the key was switched off may be sent again.
+        let fields = r#"{"event_id": "01939b70-6d2a-7c3e-8f00-000000000001", "original_format": "beacon", "received_at": "2026-11-18T11:06:40Z"}"#;
+        let replay = |key: &str| ReplayHeader { fields: fields.to_owned(), key: Some(key.into()) };
+        assert_eq!(code(&found(true, false), None, Some(&replay(&"o".repeat(32)))), b(false));
+        assert_eq!(
+            code(&found(true, false), None, Some(&replay(&"x".repeat(32)))),
+            Err("replay_not_allowed")
+        );
     }
 
     #[test]

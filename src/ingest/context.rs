@@ -98,10 +98,10 @@ impl<'a> PipelineContext<'a> {
     }
 
     /// Returns how items of `protocol` become beacons.
-    pub(super) const fn translation(&self, protocol: Protocol) -> Translation<'a> {
+    pub(super) fn translation(&self, protocol: Protocol) -> Translation<'a> {
         let Self { tenant, limits, .. } = *self;
         let heartbeat_s = tenant.snowplow.heartbeat_s;
-        let (tenant, names) = (tenant.name.as_str(), &tenant.names);
+        let (tenant, names) = (tenant.name.as_str(), tenant.names.as_ref());
         Translation { protocol, tenant, names, limits, heartbeat_s }
     }
 

@@ -28,6 +28,9 @@ pub enum IngestError {
     /// The request names no write key, or one that the worker does not have.
     #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
+    /// The key-value store does not answer, so that the tenant is not known.
+    #[error("the tenants can't be read now; send again")]
+    TenantsUnavailable,
     /// The signature of a server is wrong.
     #[error("X-Headwater-Signature {0}")]
     BadSignature(&'static str),
@@ -68,7 +71,7 @@ fn which_key(key: &str) -> String {
     }
 }
 
-fn sentences(errors: &[ConfigError]) -> String {
+pub fn sentences(errors: &[ConfigError]) -> String {
     errors.iter().map(ConfigError::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -92,13 +95,17 @@ impl HttpError for IngestError {
                 | ProtocolError::RecordsTooLarge { .. },
             ) => 413,
             Self::RateLimited => 429,
-            Self::Overloaded | Self::NotConfigured(_) | Self::NotDurable { .. } => 503,
+            Self::TenantsUnavailable
+            | Self::Overloaded
+            | Self::NotConfigured(_)
+            | Self::NotDurable { .. } => 503,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey(_) => "unknown_key",
+            Self::TenantsUnavailable => "tenants_unavailable",
             Self::BadSignature(_) => "bad_signature",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
@@ -127,8 +134,11 @@ impl HttpError for IngestError {
         const RATE_LIMIT_S: u64 = 60;
         /// A delivery takes less, unless AWS is slow.
         const OVERLOADED_S: u64 = 5;
+        /// The store is asked again after two seconds.
+        const TENANTS_S: u64 = 5;
         match self {
             Self::Overloaded => Some(OVERLOADED_S),
+            Self::TenantsUnavailable => Some(TENANTS_S),
             Self::NotDurable { retry_after_s, .. } => Some(*retry_after_s),
             Self::NotConfigured(_) => Some(CONFIGURATION_S),
             Self::RateLimited => Some(RATE_LIMIT_S),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::base::json::JsonFields;
-use crate::config::Config;
+use crate::config::{Binding, Config};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::rejected::is_of_failed_event;
 use crate::delivery::response::ErrorClass;
@@ -18,7 +18,7 @@ use crate::model::level::Level;
 use crate::model::record::{OVERFLOW, Record};
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
-use crate::pipeline::route::RouteInput;
+use crate::pipeline::route::{RouteInput, Routes};
 use crate::shard::spill::BacklogStats;
 
 /// Whether the records stored for this stream have to move: no route names it any more, and it was
@@ -29,12 +29,27 @@ pub fn has_to_move(depth: &BacklogStats, config: &Config) -> bool {
     depth.records > 0 && !config.names(stream) && (config.renamed(stream).is_some() || is_refused())
 }
 
-/// Returns the stream or stream set to which `record`, stored for `from`, goes today. Returns
-/// `None` if its line is not a record of Headwater.
+/// Returns the tenant of `record`, stored for `from`, if the record goes by the tenant's routes and
+/// only the key-value store can have them.
+pub fn stored_tenant_of(record: &Record, from: &Stream, config: &Config) -> Option<String> {
+    if config.store == Binding::Absent || config.renamed(from).is_some() {
+        return None;
+    }
+    let columns: JsonFields<'_> =
+        serde_json::from_str(std::str::from_utf8(record.bytes()).ok()?).ok()?;
+    let tenant: String = read(&columns, "tenant")?;
+    let is_stored = !is_of_failed_event(&columns) && config.tenants.named(&tenant).is_none();
+    is_stored.then_some(tenant)
+}
+
+/// Returns the stream or stream set to which `record`, stored for `from`, goes today. `stored` are
+/// the routes of its tenant in the key-value store, if it is there. Returns `None` if its line is not
+/// a record of Headwater.
 pub fn current_set<'a>(
     record: &Record,
     from: &Stream,
     config: &'a Config,
+    stored: Option<&'a Routes>,
 ) -> Option<&'a StreamSet> {
     let line = std::str::from_utf8(record.bytes()).ok()?;
     let columns: JsonFields<'_> = serde_json::from_str(line).ok()?;
@@ -43,10 +58,14 @@ pub fn current_set<'a>(
     }
     columns.get("occurred_at")?;
     let renamed = config.renamed(from).filter(|to| !to.overlaps(&config.destinations.failed));
-    Some(renamed.unwrap_or_else(|| routed(&columns, config)))
+    Some(renamed.unwrap_or_else(|| routed(&columns, config, stored)))
 }
 
-fn routed<'a>(columns: &JsonFields<'_>, config: &'a Config) -> &'a StreamSet {
+fn routed<'a>(
+    columns: &JsonFields<'_>,
+    config: &'a Config,
+    stored: Option<&'a Routes>,
+) -> &'a StreamSet {
     let (tenant, name): (String, String) =
         (read(columns, "tenant").unwrap_or_default(), read(columns, "name").unwrap_or_default());
     let level: Option<String> = read(columns, "level");
@@ -59,7 +78,8 @@ fn routed<'a>(columns: &JsonFields<'_>, config: &'a Config) -> &'a StreamSet {
         bot: read(columns, "bot").unwrap_or_default(),
         historical: read(columns, "historical").unwrap_or_default(),
     };
-    let routes = config.tenants.named(&tenant).map_or(&config.routes, |tenant| &tenant.routes);
+    let of_config = config.tenants.named(&tenant).map(|tenant| tenant.routes.as_ref());
+    let routes = of_config.or(stored).unwrap_or(&config.inherited.routes);
     let via: Option<String> = read(columns, "delivered_via");
     match via.as_deref() {
         Some(OVERFLOW) => &routes.of_overflow().to,
@@ -131,8 +151,12 @@ mod tests {
             (json!({"level": "high", "delivered_via": "overflow"}), "firehose:low"),
             (json!({"level": "high", "delivered_via": "direct"}), "firehose:rest"),
         ] {
-            let current =
-                current_set(&record(&event(columns.clone())), &stream("firehose:old"), &config);
+            let current = current_set(
+                &record(&event(columns.clone())),
+                &stream("firehose:old"),
+                &config,
+                None,
+            );
             assert_eq!(current, Some(&stream(to).into()), "{columns}");
         }
     }
@@ -150,9 +174,36 @@ mod tests {
         for (tenant, to) in [("a", "firehose:a"), ("c", "firehose:of-c"), ("gone", "firehose:top")]
         {
             let line = event(json!({"tenant": tenant}));
-            let current = current_set(&record(&line), &stream("firehose:old"), &config);
+            let current = current_set(&record(&line), &stream("firehose:old"), &config, None);
             assert_eq!(current, Some(&stream(to).into()), "{tenant}");
         }
+    }
+
+    #[test]
+    fn an_event_of_a_tenant_in_the_store_goes_by_the_routes_there() {
+        let mut settings = RawConfig { tenants: Binding::Present, ..settings() };
+        let table = settings.headwater.as_mut().unwrap();
+        table["keys"] = json!({"pk_c": {"tenant": "c"}});
+        table["tenant_streams"] = json!(["firehose:of-a"]);
+        table["renamed_streams"] = json!({"firehose:renamed": "firehose:events"});
+        let config = Config::parse(settings).unwrap();
+        let own = r#"{"tenant": "a", "off": true, "routes": [{"to": "firehose:of-a"}]}"#;
+        let stored = config.stored_tenant("pk_a", own).unwrap();
+        let routes = Some(stored.tenant.routes.as_ref());
+        let old = stream("firehose:old");
+        let of_a = record(&event(json!({"tenant": "a"})));
+        assert_eq!(stored_tenant_of(&of_a, &old, &config).as_deref(), Some("a"));
+        let set = |stored| current_set(&of_a, &old, &config, stored).map(ToString::to_string);
+        assert_eq!(set(routes).as_deref(), Some("firehose:of-a"));
+        assert_eq!(set(None).as_deref(), Some("firehose:events"), "it is gone from the store");
+        // None of these depends on the store.
+        let failed = json!({"stage": "validate", "tenant": "a", "violations": [], "original": "{}", "code": "x"});
+        for line in [event(json!({"tenant": "c"})), failed, json!({"tenant": 7})] {
+            assert_eq!(stored_tenant_of(&record(&line), &old, &config), None, "{line}");
+        }
+        assert_eq!(stored_tenant_of(&of_a, &stream("firehose:renamed"), &config), None);
+        let without = self::config(json!({}));
+        assert_eq!(stored_tenant_of(&of_a, &old, &without), None);
     }
 
     #[test]
@@ -172,7 +223,7 @@ mod tests {
             (&event(json!({})), "firehose:old-failed", "firehose:events"),
             (&event(json!({})), "firehose:other", "firehose:events"),
         ] {
-            let current = current_set(&record(line), &stream(from), &config);
+            let current = current_set(&record(line), &stream(from), &config, None);
             assert_eq!(current, Some(&stream(to).into()), "{line} from {from}");
         }
     }
@@ -188,7 +239,11 @@ mod tests {
             [("firehose:low-7", "low"), ("firehose:gone-7", "low"), ("firehose:gone-7", "high")]
         {
             let line = event(json!({"level": level}));
-            assert_eq!(current_set(&record(&line), &stream(from), &config), Some(&set), "{from}");
+            assert_eq!(
+                current_set(&record(&line), &stream(from), &config, None),
+                Some(&set),
+                "{from}"
+            );
             let depth = BacklogStats { records: 1, ..BacklogStats::none(stream(from)) };
             assert_eq!(has_to_move(&depth, &config), from.contains("gone"), "{from}");
         }
@@ -212,13 +267,13 @@ mod tests {
         for line in ["", "{", "[]\n", "7", "{}\n", "{\"stage\":1}\n", "{\"violations\":[]}\n"] {
             let record = Record::restore("key", line.as_bytes()).unwrap();
             assert_eq!(
-                current_set(&record, &stream("firehose:old"), &config(json!({}))),
+                current_set(&record, &stream("firehose:old"), &config(json!({})), None),
                 None,
                 "{line}"
             );
         }
         let record = Record::restore("key", &[0xff]).unwrap();
-        assert_eq!(current_set(&record, &stream("firehose:old"), &config(json!({}))), None);
+        assert_eq!(current_set(&record, &stream("firehose:old"), &config(json!({})), None), None);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use toml::{Table, Value};
 
 use crate::base::text::is_one_letter_off;
+use crate::config::{Binding, STORE};
 
 /// The bindings that the worker reads, each with what is missing without it.
-const KNOWN: [KnownBinding; 6] = [
+const KNOWN: [KnownBinding; 7] = [
     KnownBinding {
         name: "SHARD",
         kind: BindingKind::DurableObject,
@@ -25,6 +26,11 @@ const KNOWN: [KnownBinding; 6] = [
         name: "RATE_LIMIT",
         kind: BindingKind::RateLimit,
         without: "no client is limited in its rate",
+    },
+    KnownBinding {
+        name: STORE,
+        kind: BindingKind::KeyValueStore,
+        without: "the only tenants are those of `keys`",
     },
     KnownBinding {
         name: "ASSETS",
@@ -52,6 +58,7 @@ enum BindingKind {
     DurableObject,
     AnalyticsEngine,
     RateLimit,
+    KeyValueStore,
     Assets,
     VersionMetadata,
 }
@@ -85,16 +92,27 @@ impl WranglerBindings {
             let name = text(it, "name")?;
             Some(WranglerBinding { name, kind: BindingKind::RateLimit, class: None })
         });
+        let stores = list(own.get("kv_namespaces"))
+            .filter_map(|it| WranglerBinding::of(it, BindingKind::KeyValueStore));
         let assets = own.get("assets").or_else(|| top.get("assets"));
         let assets = assets.and_then(|it| WranglerBinding::of(it, BindingKind::Assets));
         let version = own.get("version_metadata");
         let version = version.and_then(|it| WranglerBinding::of(it, BindingKind::VersionMetadata));
-        Self(objects.chain(datasets).chain(limits).chain(assets).chain(version).collect())
+        let others = limits.chain(stores).chain(assets).chain(version);
+        Self(objects.chain(datasets).chain(others).collect())
     }
 
     /// The class of the Durable Object that is bound to `name`.
     pub fn class(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|bound| bound.name == name)?.class.as_deref()
+    }
+
+    /// Whether the key-value store is bound that has further tenants.
+    pub fn store(&self) -> Binding {
+        match self.0.iter().any(|it| it.name == STORE && it.kind == BindingKind::KeyValueStore) {
+            true => Binding::Present,
+            false => Binding::Absent,
+        }
     }
 
     /// Returns a sentence for each binding that is probably a misspelt one, and the name that was
@@ -111,9 +129,10 @@ impl WranglerBindings {
         self.0.iter().filter_map(misspelt).collect()
     }
 
-    /// Returns a sentence for each known binding that is missing, and its name.
+    /// Returns a sentence for each known binding that is missing, and its name. The store is not one
+    /// of them: few operators need it.
     pub fn missing(&self) -> impl Iterator<Item = (&'static str, String)> {
-        KNOWN.iter().filter(|known| !self.has(known)).map(
+        KNOWN.iter().filter(|known| known.name != STORE && !self.has(known)).map(
             |KnownBinding { name, without, .. }| {
                 (*name, format!("{name} is not bound; without it, {without}"))
             },
@@ -132,7 +151,8 @@ impl WranglerBindings {
         }
         let missing = || KNOWN.iter().filter(|known| !self.has(known));
         let of_its_kind = || missing().filter(|known| known.kind == bound.kind);
-        let is_alone = bound.kind != BindingKind::DurableObject;
+        let is_alone =
+            !matches!(bound.kind, BindingKind::DurableObject | BindingKind::KeyValueStore);
         let has_class = |known: &&KnownBinding| {
             CLASSES
                 .iter()
@@ -180,6 +200,8 @@ mod tests {
         binding = "METRICS"
         [[ratelimits]]
         name = "RATE_LIMIT"
+        [[kv_namespaces]]
+        binding = "TENANTS"
         [assets]
         binding = "ASSETS"
         [version_metadata]
@@ -212,6 +234,7 @@ mod tests {
             ("METRICS", "POINTS"),
             ("RATE_LIMIT", "RATELIMIT"),
             ("RATE_LIMIT", "LIMITER"),
+            ("TENANTS", "TENANT"),
             ("ASSETS", "ASETS"),
             ("CF_VERSION_METADATA", "CF_VERSION"),
         ] {
@@ -220,7 +243,8 @@ mod tests {
             let start = format!("{written} is an unknown binding; did you mean {known}? Without");
             assert!(matches!(found.as_slice(), [one] if one.starts_with(&start)), "{found:?}");
             let missing: Vec<_> = of(&text).missing().map(|(name, _)| name).collect();
-            assert_eq!(missing, [known], "{written}");
+            let is_noted = known != STORE;
+            assert_eq!(missing, [known][..usize::from(is_noted)], "{written}");
         }
     }
 

@@ -11,7 +11,8 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use super::log::{self, Component};
-use crate::config::{Binding, Config, ConfigError, RawConfig, renamed_words};
+use super::tenant_store::TenantStore;
+use crate::config::{Binding, Config, ConfigError, RawConfig, STORE, renamed_words};
 use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset};
 use crate::schema;
@@ -38,6 +39,8 @@ pub struct Bindings {
     pub has_metrics: bool,
     /// `RATE_LIMIT`, the platform's rate limiter, if it is bound.
     pub rate_limiter: Option<JsValue>,
+    /// `TENANTS`, if it is bound, and what is known of it.
+    pub tenants: Option<TenantStore>,
     /// The scripts that were read from `ASSETS` so far.
     pub scripts: RefCell<BTreeMap<Script, Rc<ScriptAsset>>>,
 }
@@ -51,6 +54,7 @@ pub fn bound(env: &Env) -> Rc<Bindings> {
             config: loaded().and_then(|()| Config::parse(settings(env)).map(Rc::new)),
             has_metrics: get(env, "METRICS").is_object(),
             rate_limiter: Some(get(env, "RATE_LIMIT")).filter(JsValue::is_object),
+            tenants: Some(get(env, STORE)).filter(JsValue::is_object).map(TenantStore::new),
             scripts: RefCell::default(),
         });
         match &bound.config {
@@ -110,6 +114,7 @@ fn settings(env: &Env) -> RawConfig {
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
         shard: binding(&get("SHARD")),
         inspector: binding(&get("INSPECTOR")),
+        tenants: binding(&get(STORE)),
         old_secrets: renamed_words::SECRETS
             .into_iter()
             .map(|(old, _)| old)

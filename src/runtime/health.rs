@@ -9,21 +9,25 @@ use serde_json::json;
 use worker::Env;
 
 use super::bindings::{get, now_ms, text};
+use super::error::ApiError;
 use super::log::{self, Component};
 use super::operator::allows;
 use super::request::RequestHead;
 use super::respond::Reply;
 use super::shard_client::ShardMethod;
-use super::{bindings, respond, shard_client, stream_health, tasks};
+use super::{bindings, respond, shard_client, stream_health, tasks, tenants};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::text::truncate_for_display;
 use crate::config::Config;
 use crate::config::operator_keys::OperatorRole;
 use crate::delivery::health::StreamHealth;
+use crate::ingest::authorize::CorsScope;
 use crate::ingest::error::IngestError;
+use crate::ingest::tenant_cache::TenantEntry;
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
+use crate::ops::health::diagnosis::AskedTenant;
 use crate::ops::health::format::Timestamp;
 use crate::ops::health::report::{ShardCondition, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
@@ -116,11 +120,23 @@ pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
     if allows(OperatorRole::Status, head, &config) {
         let tenant = form_urlencoded::parse(head.query.as_bytes())
             .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
-        if let Some(unknown) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
-            let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", truncate_for_display(unknown)) });
-            return respond::json(404, &body);
+        let mut stored = None;
+        if let Some(name) = tenant.as_ref().filter(|name| config.tenants.named(name).is_none()) {
+            match tenants::named(name, env).await {
+                TenantEntry::Found(found) => stored = Some(found),
+                TenantEntry::Unknown => {
+                    let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", truncate_for_display(name)) });
+                    return respond::json(404, &body);
+                }
+                TenantEntry::Unavailable => {
+                    let error = ApiError::Ingest(IngestError::TenantsUnavailable);
+                    return respond::refused(&error, CorsScope::none());
+                }
+            }
         }
-        let readiness = details(&config, tenant.as_deref(), env).await;
+        let stored = stored.as_ref().map(|stored| stored.tenant.routes.as_ref());
+        let tenant = tenant.as_deref().map(|name| AskedTenant { name, stored });
+        let readiness = details(&config, tenant, env).await;
         return respond::json(readiness.status(), &readiness);
     }
     let Answered { status, body, .. } = summary(&config, env).await;
@@ -157,7 +173,7 @@ async fn summary(config: &Config, env: &Env) -> Answered {
 }
 
 /// Builds the answer for the operator, for which each shard is called.
-async fn details(config: &Config, tenant: Option<&str>, env: &Env) -> Readiness {
+async fn details(config: &Config, tenant: Option<AskedTenant<'_>>, env: &Env) -> Readiness {
     let mut shards: Vec<ShardView> = match config.sharding() {
         None => Vec::new(),
         Some(sharding) => {

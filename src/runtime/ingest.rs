@@ -1,6 +1,8 @@
 //! Accepts beacons, in a body or in the query of an image. Then reports the request to Analytics
 //! Engine, the log and the inspector.
 
+use std::cell::OnceCell;
+
 use worker::Env;
 
 use super::bindings::now_ms;
@@ -9,18 +11,19 @@ use super::gather::UnderWay;
 use super::request::{IncomingRequest, Method};
 use super::respond::{self, Reply};
 use super::tee::Tee;
-use super::{bindings, deliver, inspector_object, io, metrics, operator};
+use super::{bindings, deliver, inspector_object, metrics, operator, rate_limiter, tenants};
 use crate::config::Config;
 use crate::config::log_sampling::LogSampling;
 use crate::config::operator_keys::OperatorRole;
 use crate::config::tenant::Tenant;
 use crate::ingest;
-use crate::ingest::authorize::{Authorization, AuthorizedRequest, CorsScope, is_anonymous};
+use crate::ingest::authorize::{
+    Authorization, AuthorizedRequest, CorsScope, StoredAnswer, is_anonymous,
+};
 use crate::ingest::batch::IngestBatch;
 use crate::ingest::dialects::DialectRequest;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::network_cookie;
-use crate::ingest::rate_limit;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::{OutcomeCounts, RequestKind, RequestSummary};
 use crate::model::event::EventIdGenerator;
@@ -46,8 +49,8 @@ pub(super) struct IngestHandler<'a> {
     pub(super) set_cookie: Option<String>,
 }
 
-/// Accepts the beacons in a body.
-pub async fn post(request: &IncomingRequest) -> Reply {
+/// Accepts the beacons in a body. `stored` is what the tenant store has for the request.
+pub async fn post(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let kind = if head.replay_header.is_some() { RequestKind::Replay } else { RequestKind::Post };
     let config = match bindings::config(env) {
@@ -57,8 +60,9 @@ pub async fn post(request: &IncomingRequest) -> Reply {
             return respond::refused(&error.into(), CorsScope::any(context));
         }
     };
+    let replay = head.replay_header.as_ref();
     let Authorization { tenant, cors, operator_key, request: authorized } =
-        ingest::authorize(context, head.replay_header.as_ref(), &config);
+        ingest::authorize_stored(context, replay, &config, stored);
     if head.replay_header.is_some() {
         operator::audit(OperatorRole::Replay, head, operator_key);
     }
@@ -74,12 +78,12 @@ pub async fn post(request: &IncomingRequest) -> Reply {
 
 /// Accepts the beacon in the query of an image. Each answer is the GIF, so that no page shows a
 /// broken image.
-pub async fn pixel(request: &IncomingRequest) -> Reply {
+pub async fn pixel(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> Reply {
     let IncomingRequest { context, env, .. } = request;
     let answer = match bindings::config(env) {
         Ok(config) => {
             let Authorization { tenant, request: authorized, .. } =
-                ingest::authorize(context, None, &config);
+                ingest::authorize_stored(context, None, &config, stored);
             let mut handler = IngestHandler::new(RequestKind::Pixel, request, &config, tenant);
             let batch = match authorized {
                 Ok(authorized) => handler.query(&authorized).await,
@@ -186,13 +190,9 @@ impl<'a> IngestHandler<'a> {
 
     /// Counts the request, and rejects it if its client has sent too many.
     async fn check_rate(&self, sender: &str) -> Result<(), IngestError> {
-        let bindings = bindings::bound(&self.request.env);
-        let key = rate_limit::client_key(sender, self.request.context.ip);
-        match (&bindings.rate_limiter, key) {
-            (Some(limiter), Some(key)) if !io::limit(limiter, &key).await => {
-                Err(IngestError::RateLimited)
-            }
-            _ => Ok(()),
+        match rate_limiter::passes(sender, self.request.context.ip, &self.request.env).await {
+            true => Ok(()),
+            false => Err(IngestError::RateLimited),
         }
     }
 
@@ -211,14 +211,15 @@ impl<'a> IngestHandler<'a> {
     }
 
     /// Reads the items of another collector's SDK, and processes them. Adds the key that the body names
-    /// to `context`.
+    /// to `context`. What the key-value store has for its keys is put in `stored`.
     pub(super) async fn items(
         &mut self,
         protocol: Protocol,
         asked: DialectRequest<'_>,
         context: &mut RequestContext,
+        stored: &'a OnceCell<Option<StoredAnswer>>,
     ) -> Result<IngestBatch<'a>, IngestError> {
-        let Self { request: request @ IncomingRequest { head, .. }, config, .. } = *self;
+        let Self { request: request @ IncomingRequest { head, env, .. }, config, .. } = *self;
         let limits = &config.protocol_limits;
         // The key may be in the body.
         self.check_rate(protocol.name()).await?;
@@ -252,7 +253,9 @@ impl<'a> IngestHandler<'a> {
             context.ip = None;
         }
         context.other_keys.extend(items.iter().filter_map(|items| items.write_key.clone()));
-        let mut authorized = ingest::authorize(context, None, config).request?;
+        let found = tenants::of_counted_request(context, env).await;
+        let stored = stored.get_or_init(|| found).as_ref();
+        let mut authorized = ingest::authorize_stored(context, None, config, stored).request?;
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());

@@ -38,6 +38,15 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn limit(this: &Host, operation: OperationId, limiter: &JsValue, key: &str);
     #[wasm_bindgen(method)]
+    fn entry(
+        this: &Host,
+        operation: OperationId,
+        store: &JsValue,
+        key: &str,
+        limit: f64,
+        milliseconds: f64,
+    );
+    #[wasm_bindgen(method)]
     fn asset(this: &Host, operation: OperationId, env: &JsValue, path: &str);
     #[wasm_bindgen(method)]
     fn sha256(this: &Host, operation: OperationId, bytes: &[u8]);
@@ -259,6 +268,32 @@ pub async fn body(request: &JsValue, limit: usize) -> Result<Vec<u8>, BodyError>
 /// Counts a request under `key`. Returns whether the rate limiter lets it pass; one that fails does.
 pub async fn limit(limiter: &JsValue, key: &str) -> bool {
     Operation::begin(false, |host, id| host.limit(id, limiter, key)).await.status == 0
+}
+
+/// Why an entry of a key-value store was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryError {
+    TooLarge,
+    /// The store does not answer, or not in time.
+    Unreadable,
+}
+
+/// Reads the entry `key` of a key-value store, up to `limit` bytes; `None` if there is none.
+pub async fn entry(
+    store: &JsValue,
+    key: &str,
+    limit: usize,
+    milliseconds: u64,
+) -> Result<Option<Vec<u8>>, EntryError> {
+    let (limit, milliseconds) = (limit as f64, milliseconds as f64);
+    let read = |host: &Host, id| host.entry(id, store, key, limit, milliseconds);
+    let entry = Operation::begin(false, read).await;
+    match entry.status {
+        0 => Ok(Some(entry.bytes)),
+        1 => Ok(None),
+        2 => Err(EntryError::TooLarge),
+        _ => Err(EntryError::Unreadable),
+    }
 }
 
 /// Reads the file of `www` at `path`. The error is the runtime's, if there is no such file or

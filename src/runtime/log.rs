@@ -13,6 +13,8 @@ use crate::config::operator_keys::OperatorRole;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Component {
     Configuration,
+    /// The key-value store of tenants.
+    Tenants,
     /// The files of `www`.
     Assets,
     /// The calls to streams and shards.
@@ -28,6 +30,7 @@ impl Component {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
+            Self::Tenants => "tenants",
             Self::Assets => "assets",
             Self::Delivery => "delivery",
             Self::Shard => "shard",

@@ -7,6 +7,7 @@ use worker::{Env, console_log};
 
 use super::bindings::bound;
 use super::log::{self, Component};
+use crate::config::STORE;
 use crate::config::log_sampling::LogSampling;
 use crate::ingest::summary::RequestSummary;
 use crate::model::protocol::Protocol;
@@ -45,6 +46,13 @@ pub fn tee(env: &Env, protocol: Protocol, status: Option<u16>) {
     if status.is_none_or(|status| status >= 400) {
         let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
         log::warning(Component::Runtime, format!("the tee of {protocol} answered {status}"));
+    }
+}
+
+/// Writes a point of a failed read of the key-value store.
+pub fn tenants(env: &Env, why: &str) {
+    if bound(env).has_metrics {
+        point(env, STORE, &["tenants", why], &[1.0]);
     }
 }
 

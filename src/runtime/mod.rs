@@ -3,7 +3,8 @@
 //! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of
 //!   other collectors' SDKs. `respond` writes answers, `tee` copies requests, and `error` says why
 //!   one was rejected. `tracker` serves the snippet, `health` answers `/readyz`. `quarantine` and
-//!   `inspector_object` serve operators and developers, whose keys `operator` checks.
+//!   `inspector_object` serve operators and developers, whose keys `operator` checks. `tenants` looks
+//!   up keys in the key-value store of `tenant_store`, and `rate_limiter` counts requests.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod operator;
 pub mod protocols;
 pub mod quarantine;
+pub mod rate_limiter;
 pub mod request;
 pub mod respond;
 pub mod shard_client;
@@ -43,6 +45,8 @@ pub mod storage;
 pub mod stream_health;
 pub mod tasks;
 pub mod tee;
+pub mod tenant_store;
+pub mod tenants;
 pub mod tracker;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -74,14 +78,19 @@ async fn answer(request: &IncomingRequest) -> Reply {
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
         Err(error) => return protocols::answer(request).await.unwrap_or_else(|| refused(error)),
     };
+    let stored = match address {
+        Endpoint::Events | Endpoint::Pixel => tenants::of_request(context, env).await,
+        _ => None,
+    };
+    let stored = stored.as_ref();
     match (address, head.method) {
-        (Endpoint::Events, Method::Post) => ingest::post(request).await,
+        (Endpoint::Events, Method::Post) => ingest::post(request, stored).await,
         (Endpoint::Events, Method::Options) => {
-            let asked = head.asked_headers.as_deref();
-            respond::preflight(bindings::config(env).as_deref().ok(), context, "POST", asked)
+            let (config, asked) = (bindings::config(env).ok(), head.asked_headers.as_deref());
+            respond::preflight(config.as_deref(), context, stored, "POST", asked)
         }
         (Endpoint::Events, _) => refused(ApiError::MethodNotAllowed("POST, OPTIONS")),
-        (Endpoint::Pixel, Method::Get) => ingest::pixel(request).await,
+        (Endpoint::Pixel, Method::Get) => ingest::pixel(request, stored).await,
         (Endpoint::Pixel, Method::Head) => respond::pixel_only(),
         (Endpoint::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Health, Method::Get | Method::Head) => respond::alive(),

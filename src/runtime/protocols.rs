@@ -1,10 +1,13 @@
 //! Answers requests to the addresses of other collectors, as their SDKs expect it.
 
+use std::cell::OnceCell;
+
 use super::bindings;
 use super::error::ApiError;
 use super::ingest::IngestHandler;
 use super::request::{IncomingRequest, Method, RequestHead};
 use super::respond::{self, Reply};
+use super::tenants;
 use crate::config::Config;
 use crate::ingest;
 use crate::ingest::authorize::CorsScope;
@@ -23,7 +26,7 @@ pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
         dialects::served(&config.protocols, &config.protocol_paths, asked)?;
     let any_origin = CorsScope::any(context);
     Some(match (head.method, endpoint) {
-        (Method::Options, _) => preflight(request, &config),
+        (Method::Options, _) => preflight(request, &config).await,
         (Method::Get | Method::Head | Method::Post, Some(DialectEndpoint::Answer(answer))) => {
             respond::dialect(answer, any_origin)
         }
@@ -38,10 +41,11 @@ pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
 }
 
 /// Answers a page's preflight, or the sender of a CloudEvents webhook.
-fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
-    let IncomingRequest { head, context, .. } = request;
+async fn preflight(request: &IncomingRequest, config: &Config) -> Reply {
+    let IncomingRequest { head, context, env, .. } = request;
     let asked = head.asked_headers.as_deref();
-    let reply = respond::preflight(Some(config), context, "GET, POST", asked);
+    let stored = tenants::of_request(context, env).await;
+    let reply = respond::preflight(Some(config), context, stored.as_ref(), "GET, POST", asked);
     match request.headers().into_iter().find(|(name, _)| name == "webhook-request-origin") {
         Some((_, origin)) => respond::webhook(reply, origin),
         None => reply,
@@ -57,8 +61,9 @@ async fn events(
 ) -> Reply {
     let mut context = request.context.clone();
     context.other_keys.extend(ingest::other_keys(&context, asked.query));
+    let stored = OnceCell::new();
     let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);
-    let batch = handler.items(protocol, asked, &mut context).await;
+    let batch = handler.items(protocol, asked, &mut context, &stored).await;
     let settled = handler.settle(batch).await;
     let (batch, outcomes) = match &settled {
         Ok(batch) => (Some(batch), batch.settled_outcomes()),
@@ -69,7 +74,8 @@ async fn events(
         answer.headers.push(("set-cookie", cookie));
     }
     handler.report(batch, answer.status, outcomes.err()).await;
-    let cors = ingest::authorize(&context, None, config).cors;
+    let stored = stored.get().and_then(Option::as_ref);
+    let cors = ingest::authorize_stored(&context, None, config, stored).cors;
     respond::dialect(answer, cors).tee(handler.tee.take())
 }
 

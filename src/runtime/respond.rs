@@ -10,7 +10,7 @@ use super::quarantine::QuarantineAnswer;
 use super::tee::Tee;
 use crate::config::Config;
 use crate::ingest;
-use crate::ingest::authorize::{Authorization, CorsScope};
+use crate::ingest::authorize::{Authorization, CorsScope, StoredAnswer};
 use crate::ingest::dialects::DialectAnswer;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::IngestResponse;
@@ -137,18 +137,26 @@ fn retry_after(reply: Reply, seconds: Option<u64>) -> Reply {
 }
 
 /// Answers a preflight, which asks for the headers `asked`. A preflight can't send the write key as
-/// a header, so a missing key is an error only when the beacon arrives.
+/// a header, so a missing key is an error only when the beacon arrives. `stored` is what the
+/// key-value store has for the request.
 pub fn preflight(
     config: Option<&Config>,
     context: &RequestContext,
+    stored: Option<&StoredAnswer>,
     methods: &'static str,
     asked: Option<&str>,
 ) -> Reply {
-    let authorization = config.map(|config| ingest::authorize(context, None, config));
+    let authorize = |config| ingest::authorize_stored(context, None, config, stored);
+    let authorization = config.map(authorize);
     let cors_scope = match authorization {
         None => CorsScope::any(context),
         Some(Authorization { cors, request, .. }) => match request {
-            Ok(_) | Err(IngestError::UnknownKey(_)) => cors,
+            Ok(_)
+            | Err(
+                IngestError::UnknownKey(_)
+                | IngestError::TenantsUnavailable
+                | IngestError::RateLimited,
+            ) => cors,
             Err(error) => return refused(&error.into(), cors),
         },
     };

@@ -88,6 +88,8 @@ def rule_of(block: Block) -> str | None:
     if block.language == "json":
         if first.startswith('{ "replay"'):
             return "operator keys"
+        if first.startswith('{ "tenant"'):
+            return "tenant"
         return "schema" if '"$schema"' in text else "samples" if '"violations"' in text else None
     if block.language == "sql" or first.startswith("SELECT "):
         return "analytics" if "FROM headwater" in text else "sql"
@@ -401,6 +403,21 @@ def test_configurations_are_valid_and_deliver(aws: LocalAws, block: Block) -> No
         assert worker.get("/readyz").status == 200, f"{block.where}"
 
 
+@pytest.mark.parametrize("block", of("tenant"))
+def test_values_of_the_store_are_valid(block: Block, tmp_path: Path) -> None:
+    text = (ROOT / "wrangler.toml").read_text()
+    bound = text.replace("# [[kv_namespaces]]\n# binding", "[[kv_namespaces]]\nbinding", 1)
+    (tmp_path / "wrangler.toml").write_text(bound)
+    ended = subprocess.run(
+        [ROOT / "target/debug/headwater-check", "--root", tmp_path, "--tenants"],
+        input=json.dumps({"pk": json.loads(block.text)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), block.where
+
+
 @pytest.mark.parametrize("block", of("wrangler routes"))
 def test_routes_of_wrangler_are_of_addresses_that_it_has(block: Block) -> None:
     shown = tomllib.loads(block.text)
@@ -576,7 +593,7 @@ def test_scripts_are_there_with_their_options(block: Block) -> None:
             check_options(block, shlex.split(command)[0], command)
         elif command.startswith("npx"):
             words = shlex.split(command)[2:3]
-            assert words[0] in ("login", "dev", "deploy", "secret", "tail", "rollback", "delete"), command
+            assert words[0] in ("login", "dev", "deploy", "secret", "kv", "tail", "rollback", "delete"), command
         elif command:
             given, cargo = re.fullmatch(rf"({VARIABLES})cargo (.*)", command).groups()  # type: ignore[union-attr]
             check_cargo(block, given, shlex.split(cargo))

@@ -291,6 +291,9 @@ def configuration_bindings(text: str) -> None:
     bindings |= {each["binding"] for each in shipped["analytics_engine_datasets"]}
     bindings |= {each["name"] for each in shipped["ratelimits"]}
     bindings |= {shipped["assets"]["binding"], shipped["version_metadata"]["binding"]}
+    # Shipped as a comment.
+    store = re.findall(r'^pub const STORE: &str = "(\w+)";', (ROOT / "src/config/mod.rs").read_text(), re.MULTILINE)
+    bindings |= set(store)
     same(names(text, "## Bindings", "binding"), bindings, "bindings")
 
 

@@ -24,11 +24,12 @@ export const Inspector = withBindings(objects.Inspector);
 class WorkerWithBindings(Worker):
     """Built as any, but for `bindings`: the members of a JavaScript object."""
 
+    main = MAIN
     bindings = ""
 
     def _write_files(self) -> None:
         super()._write_files()
-        self._write("bindings.js", MAIN % self.bindings)
+        self._write("bindings.js", self.main % self.bindings)
         configuration = json.loads((self._directory / "wrangler.json").read_text())
         configuration["main"] = "bindings.js"
         self._write("wrangler.json", json.dumps(configuration))

@@ -83,6 +83,7 @@ fn status(error: &IngestError) -> u16 {
         | IngestError::TruncatedBody
         | IngestError::Protocol(_) => 400,
         IngestError::RateLimited
+        | IngestError::TenantsUnavailable
         | IngestError::Overloaded
         | IngestError::NotConfigured(_)
         | IngestError::NotDurable { .. } => 429,

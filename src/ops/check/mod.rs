@@ -9,10 +9,11 @@ pub mod variables;
 
 use toml::Table;
 
-use crate::config::{Binding, Config, ConfigError, ConfigErrors};
+use crate::config::{Binding, Config, ConfigError, ConfigErrors, STORE};
 use crate::model::stream::{Service, Stream};
 use crate::model::stream_set::StreamSet;
 use crate::ops::bindings::{CLASSES, WranglerBindings};
+use crate::pipeline::decode;
 use finding::{FaultWeight, Finding};
 use variables::{
     LocalVariables, SECRETS, VARIABLES, misplaced, settings, to_json, unknown_variable,
@@ -26,12 +27,14 @@ pub const STREAM_PREFIX: &str = "events";
 const MOST_PER_LEVEL: u32 = 16;
 
 /// The result of reading wrangler.toml.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct CheckReport {
     /// In the order of the places.
     pub findings: Vec<Finding>,
     /// The places that were read: the empty name is the top level, the others are environments.
     pub places: Vec<String>,
+    /// The configurations without errors.
+    pub configs: Vec<Config>,
 }
 
 /// Which configurations of wrangler.toml are read.
@@ -45,7 +48,7 @@ pub enum CheckScope<'a> {
 
 /// Reads `text`, the content of wrangler.toml, together with `local`.
 pub fn wrangler(text: &str, scope: CheckScope<'_>, local: &LocalVariables) -> CheckReport {
-    let mut report = CheckReport { findings: Vec::new(), places: Vec::new() };
+    let mut report = CheckReport::default();
     let top: Table = match text.parse() {
         Ok(top) => top,
         Err(error) => {
@@ -85,6 +88,40 @@ pub fn wrangler(text: &str, scope: CheckScope<'_>, local: &LocalVariables) -> Ch
         }
     }
     report
+}
+
+/// Checks values of the key-value store: `values` is a JSON object of write keys, each with its value.
+/// They inherit from one configuration of `text`, the content of wrangler.toml.
+pub fn tenants(
+    values: &str,
+    text: &str,
+    scope: CheckScope<'_>,
+    local: &LocalVariables,
+) -> Vec<Finding> {
+    let report = wrangler(text, scope, local);
+    let (true, [config]) = (report.is_good(), report.configs.as_slice()) else {
+        let is_mistake = |finding: &Finding| finding.weight == FaultWeight::Mistake;
+        let several = "wrangler.toml: name one configuration, with --top or --env NAME";
+        let mistakes: Vec<Finding> = report.findings.into_iter().filter(is_mistake).collect();
+        return if mistakes.is_empty() { vec![Finding::mistake(several)] } else { mistakes };
+    };
+    if config.store == Binding::Absent {
+        return vec![Finding::mistake(format!(
+            "wrangler.toml: {STORE} is not bound; bind a key-value namespace to it under [[kv_namespaces]]"
+        ))];
+    }
+    let Ok(values) = decode::object(values) else {
+        return vec![Finding::mistake("the values must be a JSON object of write keys")];
+    };
+    let problems =
+        values.into_iter().flat_map(|(key, value)| match config.tenants.find(Some(&key)) {
+            Some(_) => vec![format!("{STORE}.{key} is a key of HEADWATER.keys, which goes first")],
+            None => match config.stored_tenant(&key, &value.to_string()) {
+                Ok(_) => Vec::new(),
+                Err(errors) => errors.iter().map(ConfigError::to_string).collect(),
+            },
+        });
+    problems.map(Finding::mistake).collect()
 }
 
 impl CheckReport {
@@ -135,6 +172,8 @@ impl CheckReport {
             }
             bound.map_or(Binding::Absent, |_| Binding::Present)
         });
+        let [shard, inspector] = bound;
+        let bound = [shard, inspector, bindings.store()];
         let read = Config::read(settings(&vars, local, bound));
         let mut warnings: Vec<String> = Vec::new();
         let (errors, found) = match &read {
@@ -159,6 +198,7 @@ impl CheckReport {
         };
         let missing = bindings.missing().filter(|(name, _)| !is_said(name));
         findings.extend(missing.map(|(_, sentence)| Finding::note(placed(sentence))));
+        self.configs.extend(read.ok());
         self.add(findings);
     }
 

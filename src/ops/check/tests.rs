@@ -296,3 +296,45 @@ fn numbers_are_those_of_javascript() {
         ["wrangler.toml: HEADWATER.shards must be an integer from 1 to 256, not 1.5"]
     );
 }
+
+#[test]
+fn values_of_the_store_are_checked_with_one_configuration() {
+    let text = include_str!("../../../wrangler.toml");
+    let bound = text.replacen(
+        "[version_metadata]",
+        "[[kv_namespaces]]\nbinding = \"TENANTS\"\nid = \"x\"\n\n[version_metadata]",
+        1,
+    );
+    let bound = format!("{bound}\n[vars.HEADWATER.keys.pk_own]\ntenant = \"own\"\n");
+    let check = |values: &str, text: &str, scope| -> Vec<String> {
+        let found = tenants(values, text, scope, &LocalVariables::Stored);
+        found.iter().map(ToString::to_string).collect()
+    };
+    let good = r#"{"pk_a": {"tenant": "a", "off": true}, "pk_b": {"tenant": "b"}}"#;
+    assert_eq!(check(good, &bound, CheckScope::Top), [""; 0]);
+    let bad = r#"{"pk_a": {"tenant": "A"}, "pk_own": {"tenant": "own"}, "pk b": {}, "pk_c": 7}"#;
+    assert_eq!(
+        check(bad, &bound, CheckScope::Top),
+        [
+            "TENANTS.pk b is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :",
+            "TENANTS.pk_a.tenant must be a name of 1 to 64 of a-z 0-9 _ -",
+            "TENANTS.pk_c must be a JSON object, as a table of HEADWATER.keys",
+            "TENANTS.pk_own is a key of HEADWATER.keys, which goes first",
+        ]
+    );
+    assert_eq!(
+        check("[]", &bound, CheckScope::All),
+        ["the values must be a JSON object of write keys"]
+    );
+    assert_eq!(
+        check(good, text, CheckScope::Top),
+        [
+            "wrangler.toml: TENANTS is not bound; bind a key-value namespace to it under [[kv_namespaces]]"
+        ]
+    );
+    let two = format!("{bound}\n[env.b.vars]\nHEADWATER = {{}}\n");
+    assert!(
+        check(good, &two, CheckScope::Environment("b"))[0].starts_with("wrangler.toml: [env.b]")
+    );
+    assert_eq!(check(good, &two, CheckScope::Environment("c")).len(), 1);
+}

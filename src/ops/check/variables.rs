@@ -60,7 +60,7 @@ impl LocalVariables {
 pub fn settings(
     vars: &Table,
     local: &LocalVariables,
-    [shard, inspector]: [Binding; 2],
+    [shard, inspector, tenants]: [Binding; 3],
 ) -> RawConfig {
     let text = |key: &str| {
         let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
@@ -87,6 +87,7 @@ pub fn settings(
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
         shard,
         inspector,
+        tenants,
         old_secrets: renamed_words::SECRETS
             .into_iter()
             .map(|(old, _)| old)

@@ -7,6 +7,7 @@ use super::stream::{StreamCondition, StreamState};
 use crate::config::Config;
 use crate::model::placement::ShardNumber;
 use crate::model::stream::Stream;
+use crate::pipeline::route::Routes;
 
 /// The state of all streams and shards, merged from the isolate and all shards.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Diagnosis {
     pub fn of(
         streams: &[StreamState],
         shards: Option<&[ShardView]>,
-        tenant: Option<&str>,
+        tenant: Option<AskedTenant<'_>>,
         config: &Config,
     ) -> Self {
         let states = || shards.into_iter().flatten().filter_map(ShardView::state);
@@ -136,8 +137,7 @@ impl Diagnosis {
         for failing in &mut failing {
             if !failing.cause.is_of_the_account() {
                 failing.tenants = owners(&failing.stream, config);
-                failing.is_asked_for =
-                    tenant.is_some_and(|name| failing.tenants.iter().any(|it| it == name));
+                failing.is_asked_for = tenant.is_some_and(|tenant| tenant.uses(failing));
             }
         }
         let failing = sorted_by_key(failing, |failing| {
@@ -222,6 +222,24 @@ fn sorted_by_key<T, K: Ord>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
         sorted.insert(at, item);
     }
     sorted
+}
+
+/// The tenant that a request asks about.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedTenant<'a> {
+    pub name: &'a str,
+    /// Its routes, if it is in the tenant store.
+    pub stored: Option<&'a Routes>,
+}
+
+impl AskedTenant<'_> {
+    fn uses(&self, failing: &FailingStream) -> bool {
+        let by_routes = |routes: &Routes| {
+            let stream = Stream::parse(&failing.stream);
+            stream.is_ok_and(|stream| routes.sets().any(|set| set.contains(&stream)))
+        };
+        failing.tenants.iter().any(|it| it == self.name) || self.stored.is_some_and(by_routes)
+    }
 }
 
 /// The tenants that alone use this stream: neither `failed` nor a route at the top level names it.

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::config::{Config, DeliveryMode};
 use crate::model::stream::Stream;
 use cause::{Advisor, Owner};
-use diagnosis::Diagnosis;
+use diagnosis::{AskedTenant, Diagnosis};
 use format::Timestamp;
 use shard::ShardView;
 use stream::{StreamCondition, StreamState};
@@ -194,7 +194,7 @@ impl Readiness {
         config: &Config,
         streams: Vec<StreamState>,
         shards: Vec<ShardView>,
-        tenant: Option<&str>,
+        tenant: Option<AskedTenant<'_>>,
         worker: WorkerInfo,
     ) -> Self {
         let by_isolate = |stream: StreamState| {

@@ -109,6 +109,20 @@ export class Host {
   }
 
   /**
+   * Reads an entry of a key-value store. The status is 0, or 1 if there is none, 2 if it is longer than `limit`, 3 if the
+   * store does not answer in time.
+   *
+   * @param {number} operation
+   * @param {KVNamespace} store
+   * @param {string} key
+   * @param {number} limit in bytes
+   * @param {number} milliseconds
+   */
+  entry(operation, store, key, limit, milliseconds) {
+    this.#complete(operation, readEntry(store, key, limit, milliseconds));
+  }
+
+  /**
    * Reads a file of www. The status is 0, or 1 if there is no such file or nothing is bound to ASSETS.
    *
    * @param {number} operation
@@ -273,6 +287,31 @@ async function limited(limiter, key) {
   } catch {
     // Without a count, no request is too many.
     return NOTHING;
+  }
+}
+
+/**
+ * @param {KVNamespace} store
+ * @param {string} key
+ * @param {number} limit
+ * @param {number} milliseconds
+ * @returns {Promise<Completion>}
+ */
+async function readEntry(store, key, limit, milliseconds) {
+  /** @type {ReturnType<typeof setTimeout> | null} */
+  let timer = null;
+  try {
+    const late = new Promise((/** @type {(value: undefined) => void} */ resolve) => {
+      timer = setTimeout(resolve, milliseconds, undefined);
+    });
+    const value = await Promise.race([store.get(key, "arrayBuffer"), late]);
+    if (value === undefined) return [3, 0, EMPTY];
+    if (value === null) return [1, 0, EMPTY];
+    return value.byteLength > limit ? [2, 0, EMPTY] : [0, 0, new Uint8Array(value)];
+  } catch {
+    return [3, 0, EMPTY];
+  } finally {
+    clearTimeout(timer);
   }
 }
 

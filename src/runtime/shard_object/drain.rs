@@ -1,18 +1,21 @@
 //! Drains the spill each time that the alarm goes off.
 
+use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::FuturesUnordered;
 use worker::console_log;
 
 use super::ShardObject;
 use crate::config::Config;
+use crate::config::stored_tenant::StoredTenant;
 use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::stream_delivery::DeliveryConfig;
 use crate::ingest::reroute;
+use crate::ingest::tenant_cache::TenantEntry;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
@@ -20,7 +23,7 @@ use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::gate::CallSlot;
 use crate::runtime::log::Component;
 use crate::runtime::storage::Sqlite;
-use crate::runtime::{deliver, io, log, metrics};
+use crate::runtime::{deliver, io, log, metrics, tenants};
 use crate::shard;
 use crate::shard::protocol::error::ShardError;
 use crate::shard::spill::{BacklogStats, Moved, SpilledBatch};
@@ -33,6 +36,9 @@ pub const ALARM_MS: u64 = 30_000;
 
 /// The most bytes that are moved at once.
 const MOVED_BYTES: usize = 786_432;
+
+/// How many tenants that the store can't be asked about end a look into it. A later alarm asks again.
+const MOST_UNAVAILABLE: usize = 3;
 
 /// How soon a stream that has become due is noticed while deliveries run, in milliseconds.
 pub const LOOK_AGAIN_MS: u64 = 500;
@@ -69,7 +75,7 @@ impl ShardObject {
             let mut have_moved = false;
             if now_ms() < until {
                 for stream in self.with(|shard| shard.spill().due(now_ms()))? {
-                    if self.move_on(&stream, config, storage)? {
+                    if self.move_on(&stream, config, storage).await? {
                         have_moved = true;
                         continue;
                     }
@@ -163,20 +169,59 @@ impl ShardObject {
             );
         }
         // Records that were rejected permanently move at once, not at the next retry.
-        while self.move_on(&stream, config, storage)? {
+        while self.move_on(&stream, config, storage).await? {
             io::wait(0).await;
         }
         Ok(())
     }
 
     /// Moves some of the records stored for `stream` to where they go today, if they have to move.
-    /// Returns whether any were moved.
-    fn move_on(
+    /// Returns whether any were moved. Records of a tenant whose routes are in the key-value store stay
+    /// until the store answers.
+    fn move_on<'a>(
+        &'a self,
+        stream: &'a Stream,
+        config: &'a Config,
+        storage: &'a Sqlite,
+    ) -> LocalBoxFuture<'a, Result<bool, ShardError>> {
+        Box::pin(self.move_due(stream, config, storage))
+    }
+
+    async fn move_due(
         &self,
         stream: &Stream,
         config: &Config,
         storage: &Sqlite,
     ) -> Result<bool, ShardError> {
+        let (has_moved, wanted) = self.move_known(stream, config, storage, &[])?;
+        if has_moved || wanted.is_empty() {
+            return Ok(has_moved);
+        }
+        let mut known = Vec::new();
+        let mut unavailable = 0_usize;
+        for name in wanted {
+            match tenants::named(&name, &self.env).await {
+                TenantEntry::Unavailable => unavailable = unavailable.saturating_add(1),
+                TenantEntry::Unknown => known.push((name, None)),
+                TenantEntry::Found(tenant) => known.push((name, Some(tenant))),
+            }
+            if unavailable == MOST_UNAVAILABLE {
+                break;
+            }
+        }
+        Ok(self.move_known(stream, config, storage, &known)?.0)
+    }
+
+    /// Moves records, except those of tenants of the key-value store that are not `known`, whose names
+    /// it returns.
+    fn move_known(
+        &self,
+        stream: &Stream,
+        config: &Config,
+        storage: &Sqlite,
+        known: &[(String, Option<Rc<StoredTenant>>)],
+    ) -> Result<(bool, Vec<String>), ShardError> {
+        let wanted = RefCell::new(Vec::new());
         let moves = |shard: &mut shard::ShardCore| {
             let now = now_ms();
             let depths = shard.spill().depth(now);
@@ -185,25 +230,40 @@ impl ShardObject {
                 return Ok(Moved::default());
             }
             let current_stream = |record: &Record| {
-                Some(self.member_of(reroute::current_set(record, stream, config)?))
+                let stored = match reroute::stored_tenant_of(record, stream, config) {
+                    None => None,
+                    Some(name) => match known.iter().find(|(known, _)| *known == name) {
+                        Some((_, tenant)) => tenant.as_ref(),
+                        None => {
+                            let mut wanted = wanted.borrow_mut();
+                            if !wanted.contains(&name) {
+                                wanted.push(name);
+                            }
+                            return Some(stream.clone());
+                        }
+                    },
+                };
+                let routes = stored.map(|stored| stored.tenant.routes.as_ref());
+                Some(self.member_of(reroute::current_set(record, stream, config, routes)?))
             };
             shard.spill().move_oldest(storage, stream, MOVED_BYTES, current_stream, now)
         };
-        match self.with(moves)? {
-            Ok(moved) if moved.is_empty() => Ok(false),
+        let has_moved = match self.with(moves)? {
+            Ok(moved) if moved.is_empty() => false,
             Ok(Moved { records, quarantined }) => {
                 console_log!(
                     "{{\"stream\":\"{stream}\",\"moved\":{records},\"quarantined\":{quarantined}}}"
                 );
-                Ok(true)
+                true
             }
             Err(error) => {
                 log::error(
                     Component::Shard,
                     format_args!("what waits for {stream} was not moved: {error}"),
                 );
-                Ok(false)
+                false
             }
-        }
+        };
+        Ok((has_moved, wanted.into_inner()))
     }
 }

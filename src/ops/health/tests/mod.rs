@@ -371,8 +371,9 @@ fn a_stream_of_tenants_alone_does_not_make_all_not_ready() {
             "ready, but firehose:of-a of 2 tenants throttles",
         ),
     ] {
+        let asked = tenant.map(|name| AskedTenant { name, stored: None });
         let readiness =
-            Readiness::of(&with_tenants("direct"), streams, Vec::new(), tenant, worker());
+            Readiness::of(&with_tenants("direct"), streams, Vec::new(), asked, worker());
         assert_eq!(readiness.ready, ready, "{}", readiness.summary);
         assert!(readiness.summary.starts_with(start), "{}", readiness.summary);
     }

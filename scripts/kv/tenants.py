@@ -1,0 +1,258 @@
+"""Writes, lists, checks and switches tenants in the key-value store TENANTS, with wrangler.
+
+A write key is an entry with the tenant's value. The entry `tenant/NAME` names the write key whose settings
+the server keys of that tenant have. The metadata of an entry repeats what `list` prints, so that it
+reads no value. Values are checked by the worker's own parser before anything is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+# Where scripts/dev keeps what its worker stores.
+LOCAL = ROOT / ".wrangler" / "local-aws" / "worker"
+BINDING = "TENANTS"
+NAMED = "tenant/"
+# The most keys of one call: https://developers.cloudflare.com/kv/reference/kv-commands/
+BULK_GET = 100
+ALL_IS_WELL, WRONG, STOPPED = 0, 1, 2
+
+
+class Stop(Exception):
+    """Why the script can't go on, in one sentence."""
+
+
+class Wrong(Exception):
+    """The problems of values, a line each."""
+
+
+class Store:
+    """The store of one environment, by the commands of wrangler."""
+
+    def __init__(self, environment: str | None, local: bool) -> None:
+        self._options = ["--binding", BINDING]
+        if environment:
+            self._options += ["--env", environment]
+        self._options += (
+            ["--local", "--persist-to", str(LOCAL)] if local else ["--remote"]
+        )
+        self._check = ["--env", environment] if environment else ["--top"]
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises the problems that the worker would have with these values."""
+        command = [os.environ["HEADWATER_CHECK"], "--root", str(ROOT), "--tenants"]
+        ended = subprocess.run(
+            [*command, *self._check],
+            input=json.dumps(values),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise Wrong(ended.stderr.strip())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All entries, with their metadata."""
+        return self._json("key", "list")
+
+    def values(self, keys: list[str]) -> dict[str, str | None]:
+        """The values of these entries; None for one that does not exist."""
+        found: dict[str, str | None] = {}
+        for start in range(0, len(keys), BULK_GET):
+            with file_of(keys[start : start + BULK_GET]) as name:
+                read = self._json("bulk", "get", name)
+            found |= {key: entry["value"] for key, entry in read.items()}
+        return found
+
+    def write(self, key: str, value: Mapping[str, Any]) -> None:
+        """Writes the value of a write key, and lets its tenant's name lead to it."""
+        name = value["tenant"]
+        metadata = {"tenant": name, "off": value.get("off", False)}
+        entry = {"key": key, "value": json.dumps(value), "metadata": metadata}
+        with file_of([entry, {"key": NAMED + name, "value": key}]) as file:
+            self._run("bulk", "put", file)
+
+    def _json(self, *words: str) -> Any:
+        printed = self._run(*words)
+        # wrangler may print a notice before it.
+        starts = [at for mark in "[{" if (at := printed.find(f"\n{mark}")) >= 0]
+        try:
+            return json.loads(printed[min(starts) :] if starts else printed)
+        except json.JSONDecodeError:
+            raise Stop(f"wrangler kv {' '.join(words[:2])} printed no JSON") from None
+
+    def _run(self, *words: str) -> str:
+        ended = subprocess.run(
+            ["wrangler", "kv", *words, *self._options],
+            cwd=ROOT,
+            env={**os.environ, "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode != 0:
+            sys.stderr.write(ended.stderr or ended.stdout)
+            raise Stop(f"wrangler kv {' '.join(words[:2])} failed")
+        return ended.stdout
+
+
+class file_of:  # noqa: N801 (used as a function)
+    """A file with a JSON value, as wrangler reads it, which only its owner can read."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __enter__(self) -> str:
+        file, self._name = tempfile.mkstemp(suffix=".json")
+        with open(file, "w") as opened:
+            json.dump(self._value, opened)
+        return self._name
+
+    def __exit__(self, *_: object) -> None:
+        os.unlink(self._name)
+
+
+def put(store: Store, key: str, file: str) -> None:
+    value = json_object(file)
+    store.check({key: value})
+    store.write(key, value)
+    print(f"tenants: {key} is written, of the tenant {value['tenant']}")
+
+
+def listed(store: Store) -> None:
+    entries = [entry for entry in store.entries() if NAMED not in entry["name"]]
+    width = max((len(entry["name"]) for entry in entries), default=0)
+    for entry in entries:
+        metadata = entry.get("metadata") or {}
+        state = {True: "off", False: "on"}.get(metadata.get("off"), "?")
+        print(f"{entry['name']:{width}}  {state:3}  {metadata.get('tenant', '?')}")
+
+
+def check(store: Store, file: str | None) -> None:
+    if file is not None:
+        values = json_object(file)
+        store.check(values)
+        print(f"tenants: {count(values)} of {file} have no mistake")
+        return
+    read = store.values([entry["name"] for entry in store.entries()])
+    texts = {key: text for key, text in read.items() if text is not None}
+    keys = {key: parsed(text) for key, text in texts.items() if "/" not in key}
+    problems = list(lost_names(texts, keys))
+    try:
+        store.check(keys)
+    except Wrong as wrong:
+        problems.append(str(wrong))
+    if problems:
+        raise Wrong("\n".join(problems))
+    print(f"tenants: {count(keys)} of {BINDING} have no mistake")
+
+
+def lost_names(texts: Mapping[str, str], keys: Mapping[str, Any]) -> Iterator[str]:
+    """The problems of the entries that lead from a tenant's name to a write key."""
+    tenants = {key: value.get("tenant") for key, value in keys.items() if isinstance(value, dict)}
+    for entry, key in texts.items():
+        name = entry.removeprefix(NAMED)
+        if name != entry and tenants.get(key.strip()) != name:
+            yield f"{BINDING}.{entry} must name a write key of the tenant {name}, not {key.strip()}"
+    for name in {name for name in tenants.values() if isinstance(name, str)}:
+        if NAMED + name not in texts:
+            yield f"{BINDING}.{NAMED}{name} is missing; put a write key of the tenant again"
+
+
+def switch(store: Store, key: str, off: bool) -> None:
+    text = store.values([key])[key]
+    if text is None:
+        raise Wrong(f"{key} is no key of {BINDING}; scripts/tenants list prints them")
+    value = parsed(text)
+    # The worker would go on with the last value that was good.
+    store.check({key: value})
+    store.write(key, {**{name: it for name, it in value.items() if name != "off"}, **({"off": True} if off else {})})
+    print(f"tenants: {key} is {'off' if off else 'on'}")
+
+
+def count(values: Mapping[str, Any]) -> str:
+    return "1 key" if len(values) == 1 else f"{len(values)} keys"
+
+
+def parsed(text: str) -> Any:
+    """A value of the store. What is no JSON stays a text, which the check refuses."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def json_object(file: str) -> dict[str, Any]:
+    """The JSON object in a file."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        value = json.loads(text, object_pairs_hook=without_repeats)
+    except (OSError, ValueError) as error:
+        raise Wrong(f"{file}: {error}") from None
+    if not isinstance(value, dict):
+        raise Wrong(f"{file}: must be a JSON object")
+    return value
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a JSON object names a field twice")
+    return fields
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Stop(f"{message}; see scripts/tenants --help")
+
+
+def arguments() -> argparse.Namespace:
+    parser = Parser(prog="tenants", add_help=False)
+    parser.add_argument("--env")
+    parser.add_argument("--local", action="store_true")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    for name, words in {"put": ["key", "file"], "list": [], "off": ["key"], "on": ["key"]}.items():
+        command = commands.add_parser(name, add_help=False)
+        for word in words:
+            command.add_argument(word, metavar=word.upper())
+    commands.add_parser("check", add_help=False).add_argument("file", nargs="?", metavar="FILE")
+    return parser.parse_args()
+
+
+def main() -> int:
+    try:
+        given = arguments()
+        store = Store(given.env, given.local)
+        match given.command:
+            case "put":
+                put(store, given.key, given.file)
+            case "list":
+                listed(store)
+            case "check":
+                check(store, given.file)
+            case command:
+                switch(store, given.key, command == "off")
+    except Wrong as wrong:
+        for line in str(wrong).splitlines():
+            print(f"tenants: {line}", file=sys.stderr)
+        return WRONG
+    except Stop as stop:
+        print(f"tenants: {stop}", file=sys.stderr)
+        return STOPPED
+    except KeyboardInterrupt:
+        return 130
+    return ALL_IS_WELL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

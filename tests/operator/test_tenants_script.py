@@ -1,0 +1,119 @@
+"""scripts/tenants, with wrangler's own store on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import ROOT
+
+pytestmark = pytest.mark.usefixtures("built_check")
+
+SECONDS = 600
+BOUND = '[[kv_namespaces]]\nbinding = "TENANTS"\nid = "tenants"\n\n[version_metadata]'
+OWN = '\n[vars.HEADWATER.keys.pk_own]\ntenant = "own"\n'
+ACME = {"tenant": "acme", "origins": ["https://acme.example"]}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The scripts, with a configuration that binds the store, and with this checkout's programs."""
+    root = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "scripts", root / "scripts")
+    wrangler = (ROOT / "wrangler.toml").read_text().replace("[version_metadata]", BOUND, 1)
+    (root / "wrangler.toml").write_text(wrangler + OWN)
+    for name in ("node_modules", "src", "target", "Cargo.toml", "Cargo.lock", "www"):
+        (root / name).symlink_to(ROOT / name)
+        # Older than the program that is built of it.
+        os.utime(root / name, (0, 0), follow_symlinks=False)
+    yield root
+
+
+def tenants(checkout: Path, *words: str, stdin: str = "") -> tuple[int, str, str]:
+    """Its exit code, its standard output and its standard error."""
+    result = subprocess.run(
+        [checkout / "scripts" / "tenants", *words],
+        input=stdin,
+        env={**os.environ, "XDG_CONFIG_HOME": str(checkout / "home")},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def put(checkout: Path, key: str, value: Any) -> tuple[int, str, str]:
+    return tenants(checkout, "--local", "put", key, "-", stdin=json.dumps(value))
+
+
+def test_a_tenant_is_written_listed_checked_and_switched(checkout: Path) -> None:
+    assert tenants(checkout, "--local", "list") == (0, "", "")
+    written = "tenants: pk_acme is written, of the tenant acme\n"
+    assert put(checkout, "pk_acme", ACME) == (0, written, "")
+    file = checkout / "b.json"
+    file.write_text('{"tenant": "b"}')
+    assert tenants(checkout, "--local", "put", "pk_b", str(file))[0] == 0
+    assert tenants(checkout, "--local", "off", "pk_acme") == (0, "tenants: pk_acme is off\n", "")
+    assert tenants(checkout, "--local", "list")[1].splitlines() == [
+        "pk_acme  off  acme",
+        "pk_b     on   b",
+    ]
+    good = "tenants: 2 keys of TENANTS have no mistake\n"
+    assert tenants(checkout, "--local", "check") == (0, good, "")
+    assert tenants(checkout, "--local", "on", "pk_acme")[0] == 0
+    assert "off" not in tenants(checkout, "--local", "list")[1]
+    missing = "tenants: pk_c is no key of TENANTS; scripts/tenants list prints them\n"
+    assert tenants(checkout, "--local", "off", "pk_c") == (1, "", missing)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("pk_x", {"tenant": "X"}, "TENANTS.pk_x.tenant must be a name of 1 to 64 of a-z 0-9 _ -"),
+        ("pk x", ACME, "TENANTS.pk x is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :"),
+        ("pk_own", ACME, "TENANTS.pk_own is a key of HEADWATER.keys, which goes first"),
+        ("pk_x", [], "-: must be a JSON object"),
+        (
+            "pk_x",
+            {"tenant": "x", "routes": [{"to": "firehose:x"}]},
+            "TENANTS.pk_x.routes[0].to must be a stream of HEADWATER.routes or HEADWATER.tenant_streams",
+        ),
+    ],
+    ids=["name", "key", "own", "list", "stream"],
+)
+def test_a_wrong_value_is_named_and_not_written(
+    checkout: Path, key: str, value: Any, problem: str
+) -> None:
+    assert put(checkout, key, value) == (1, "", f"tenants: {problem}\n")
+    assert key not in tenants(checkout, "--local", "list")[1]
+
+
+def test_a_file_of_keys_is_checked_whole(checkout: Path) -> None:
+    file = checkout / "keys.json"
+    file.write_text(json.dumps({"pk_a": ACME, "pk_b": {"tenant": "b", "ip": "x"}, "pk_c": {}}))
+    code, printed, complaints = tenants(checkout, "check", str(file))
+    assert (code, printed) == (1, "")
+    assert [line.split()[1] for line in complaints.splitlines()] == [
+        "TENANTS.pk_b.ip",
+        "TENANTS.pk_c.tenant",
+    ]
+    file.write_text('{"pk_a": {"tenant": "a", "tenant": "b"}}')
+    twice = f"tenants: {file}: a JSON object names a field twice\n"
+    assert tenants(checkout, "check", str(file)) == (1, "", twice)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["put"], ["drop", "pk_a"], ["list", "x"], ["--remote", "list"]], ids=" ".join
+)
+def test_wrong_words_are_refused(checkout: Path, words: list[str]) -> None:
+    code, printed, complaints = tenants(checkout, *words)
+    assert (code, printed) == (2, "")
+    assert complaints.startswith("tenants: ") and "see scripts/tenants --help" in complaints
