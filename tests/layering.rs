@@ -35,32 +35,55 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root.clone()];
     let mut sources = Vec::new();
+    for (file, text) in files() {
+        let module = file.with_extension("");
+        let mut module: Vec<String> =
+            module.iter().skip(1).map(|part| part.to_str().unwrap().to_owned()).collect();
+        module.pop_if(|last| last == "mod");
+        let is_of_a_layer = module.len() > 1 || LAYERS.contains(&module[0].as_str());
+        if is_of_a_layer && module[0] != "bin" && !is_of_tests(&file) {
+            sources.push(Source { file, module, code: without_comments_and_tests(&text) });
+        }
+    }
+    sources
+}
+
+/// The test code of the crate: whole files, and the ends of others after as many empty lines.
+fn test_code() -> Vec<(PathBuf, String)> {
+    let with_tests = |(file, text): (PathBuf, String)| {
+        let lines = match is_of_tests(&file) {
+            true => 0,
+            false => without_comments_and_tests(&text).lines().count(),
+        };
+        let tests = text.lines().skip(lines).flat_map(|line| [line, "\n"]);
+        (file, "\n".repeat(lines) + &tests.collect::<String>())
+    };
+    files().into_iter().map(with_tests).collect()
+}
+
+/// The files of `src` with their texts, in order.
+fn files() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            let relative = path.strip_prefix(&root).unwrap().to_owned();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let mut module: Vec<String> = relative
-                    .with_extension("")
-                    .iter()
-                    .map(|part| part.to_str().unwrap().to_owned())
-                    .collect();
-                module.pop_if(|last| last == "mod");
-                let is_of_a_layer = module.len() > 1 || LAYERS.contains(&module[0].as_str());
-                if is_of_a_layer && module[0] != "bin" && !module.iter().any(|it| it == "tests") {
-                    let code = without_comments_and_tests(&fs::read_to_string(&path).unwrap());
-                    sources.push(Source { file: Path::new("src").join(relative), module, code });
-                }
+                let file = path.strip_prefix(root).unwrap().to_owned();
+                files.push((file, fs::read_to_string(&path).unwrap()));
             }
         }
     }
-    sources.sort_by(|one, other| one.file.cmp(&other.file));
-    sources
+    files.sort();
+    files
+}
+
+fn is_of_tests(file: &Path) -> bool {
+    file.with_extension("").iter().any(|part| part == "tests")
 }
 
 /// The code of a file, line for line, up to its tests, which stand at its end.
@@ -257,24 +280,23 @@ fn no_two_files_import_each_other_in_a_circle() {
     assert!(circle.is_empty(), "\n{}", circle.join("\n"));
 }
 
-/// What tests define does not count: each may have a model, a world and a fault of its own.
+/// Tests may share a name among each other: each has a model, a world and a fault of its own. None has a
+/// name of the crate's.
 #[test]
 fn no_type_name_is_defined_twice() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in sources() {
-        for (line, text) in source.code.lines().enumerate() {
-            let mut words = text.split_whitespace().skip_while(|word| word.starts_with("pub"));
-            if !matches!(words.next(), Some("struct" | "enum" | "trait" | "union")) {
-                continue;
-            }
-            let name: String = words
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take_while(|it| it.is_alphanumeric() || *it == '_')
-                .collect();
-            let place = format!("{}:{}", source.file.display(), line + 1);
+        for (line, name) in defined_types(&source.code) {
+            let place = format!("{}:{line}", source.file.display());
             places.entry(name).or_default().push(place);
+        }
+    }
+    let count = places.len();
+    for (file, code) in test_code() {
+        for (line, name) in defined_types(&code) {
+            if let Some(places) = places.get_mut(&name) {
+                places.push(format!("{}:{line}", file.display()));
+            }
         }
     }
     let twice: Vec<String> = places
@@ -282,7 +304,21 @@ fn no_type_name_is_defined_twice() {
         .filter(|(_, places)| places.len() > 1)
         .map(|(name, places)| format!("{name}: {}", places.join(", ")))
         .collect();
-    assert!(places.len() > 300 && twice.is_empty(), "\n{}", twice.join("\n"));
+    assert!(count > 300 && twice.is_empty(), "\n{}", twice.join("\n"));
+}
+
+/// The types that a text defines, each with its line.
+fn defined_types(code: &str) -> Vec<(usize, String)> {
+    let mut types = Vec::new();
+    for (line, text) in code.lines().enumerate() {
+        let mut words = text.split_whitespace().skip_while(|word| word.starts_with("pub"));
+        if matches!(words.next(), Some("struct" | "enum" | "trait" | "union")) {
+            let name = words.next().unwrap_or_default().chars();
+            let name = name.take_while(|it| it.is_alphanumeric() || *it == '_').collect();
+            types.push((line + 1, name));
+        }
+    }
+    types
 }
 
 /// The names in backticks of the architecture's page: `layer`, `module::function`, `Type::function`.

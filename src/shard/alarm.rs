@@ -151,7 +151,7 @@ mod tests {
     }
 
     /// An object and its alarm, which the test drives as the runtime does.
-    struct Object {
+    struct ObjectWithAlarm {
         storage: Memory,
         spill: Spill,
         alarm: Alarm,
@@ -162,7 +162,7 @@ mod tests {
         stream: Stream,
     }
 
-    impl Object {
+    impl ObjectWithAlarm {
         fn wake_by(&mut self, at: Option<Milliseconds>) {
             if let Some(set) = at.and_then(|at| self.alarm.by(at, self.now)) {
                 self.rings_at = Some(set);
@@ -258,14 +258,14 @@ mod tests {
             let now = 1_000_000;
             let spill = Spill::load(&storage, SpillConfig::default(), now).unwrap();
             let (alarm, rings_at, tries) = (Alarm::default(), None, Vec::new());
-            let mut object = Object { storage, spill, alarm, rings_at, now, tries, stream };
+            let mut object = ObjectWithAlarm { storage, spill, alarm, rings_at, now, tries, stream };
             let mut is_redelivered_since = None;
             for act in acts {
                 match act {
                     Act::Spill { records, token } => {
                         let records: Vec<Record> = (0..records).map(|n| record(&n.to_string())).collect();
                         let refs: Vec<&Record> = records.iter().collect();
-                        let Object { spill, storage, stream, now, .. } = &mut object;
+                        let ObjectWithAlarm { spill, storage, stream, now, .. } = &mut object;
                         spill.push(storage, stream, &refs, *now).unwrap();
                         match token {
                             true => spill.stream_accepts(stream, *now),

@@ -10,26 +10,26 @@ const MINUTE_MS: u64 = 60_000;
 
 /// What a look-up shows to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum Observed {
     Known(TenantEntry<u32>),
     Read,
     Wait,
 }
 
-fn look_up(cache: &mut Cache, entry: &str, now: Milliseconds) -> Seen {
+fn look_up(cache: &mut Cache, entry: &str, now: Milliseconds) -> Observed {
     match cache.look_up(entry, now) {
-        EntryLookup::Known(known) => Seen::Known(known),
-        EntryLookup::Read(_) => Seen::Read,
-        EntryLookup::Wait(_) => Seen::Wait,
+        EntryLookup::Known(known) => Observed::Known(known),
+        EntryLookup::Read(_) => Observed::Read,
+        EntryLookup::Wait(_) => Observed::Wait,
     }
 }
 
-fn found(value: u32) -> Seen {
-    Seen::Known(TenantEntry::Found(value))
+fn found(value: u32) -> Observed {
+    Observed::Known(TenantEntry::Found(value))
 }
 
-const UNKNOWN: Seen = Seen::Known(TenantEntry::Unknown);
-const UNAVAILABLE: Seen = Seen::Known(TenantEntry::Unavailable);
+const UNKNOWN: Observed = Observed::Known(TenantEntry::Unknown);
+const UNAVAILABLE: Observed = Observed::Known(TenantEntry::Unavailable);
 
 fn value(value: u32) -> EntryRead<u32> {
     EntryRead::Found { value, bytes: 1_000 }
@@ -42,15 +42,15 @@ fn bytes_of<V>(generation: &HashMap<String, KnownEntry<V>>) -> usize {
 #[test]
 fn a_value_holds_for_a_minute_and_a_missing_entry_for_ten_seconds() {
     let mut cache = Cache::default();
-    assert_eq!(look_up(&mut cache, "a", 1_000), Seen::Read);
+    assert_eq!(look_up(&mut cache, "a", 1_000), Observed::Read);
     assert_eq!(cache.complete("a", value(1), 1_000), TenantEntry::Found(1));
     assert_eq!(look_up(&mut cache, "a", 60_999), found(1));
-    assert_eq!(look_up(&mut cache, "a", 61_000), Seen::Read);
+    assert_eq!(look_up(&mut cache, "a", 61_000), Observed::Read);
     assert_eq!(look_up(&mut cache, "a", 61_001), found(1), "while one request reads it anew");
     assert_eq!(cache.complete("a", EntryRead::Missing, 61_002), TenantEntry::Unknown);
     assert_eq!(look_up(&mut cache, "a", 71_001), UNKNOWN);
-    assert_eq!(look_up(&mut cache, "a", 71_002), Seen::Read);
-    assert_eq!(look_up(&mut cache, "a", 71_003), Seen::Wait);
+    assert_eq!(look_up(&mut cache, "a", 71_002), Observed::Read);
+    assert_eq!(look_up(&mut cache, "a", 71_003), Observed::Wait);
     cache.complete("a", value(2), 71_004);
     assert_eq!(look_up(&mut cache, "a", 71_005), found(2));
 }
@@ -61,26 +61,26 @@ fn an_old_value_holds_if_a_read_fails_and_without_one_the_entry_is_unavailable()
     look_up(&mut cache, "a", 0);
     assert_eq!(cache.complete("a", EntryRead::Failed, 0), TenantEntry::Unavailable);
     assert_eq!(look_up(&mut cache, "a", UNAVAILABLE_MS - 1), UNAVAILABLE);
-    assert_eq!(look_up(&mut cache, "a", UNAVAILABLE_MS), Seen::Read);
+    assert_eq!(look_up(&mut cache, "a", UNAVAILABLE_MS), Observed::Read);
     cache.complete("a", value(1), 2_000);
     let stale = 2_000 + MINUTE_MS;
-    assert_eq!(look_up(&mut cache, "a", stale), Seen::Read);
+    assert_eq!(look_up(&mut cache, "a", stale), Observed::Read);
     assert_eq!(cache.complete("a", EntryRead::Failed, stale), TenantEntry::Found(1));
     assert_eq!(look_up(&mut cache, "a", stale + RETRY_MS - 1), found(1));
-    assert_eq!(look_up(&mut cache, "a", stale + RETRY_MS), Seen::Read, "once in ten seconds");
+    assert_eq!(look_up(&mut cache, "a", stale + RETRY_MS), Observed::Read, "once in ten seconds");
 }
 
 #[test]
 fn a_read_that_never_ends_is_begun_again() {
     let mut cache = Cache::default();
-    assert_eq!(look_up(&mut cache, "a", 1_000), Seen::Read);
-    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS - 1), Seen::Wait);
-    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS), Seen::Read);
+    assert_eq!(look_up(&mut cache, "a", 1_000), Observed::Read);
+    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS - 1), Observed::Wait);
+    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS), Observed::Read);
     for entry in 0..MAX_READS {
         look_up(&mut cache, &entry.to_string(), 9_000);
     }
     assert_eq!(look_up(&mut cache, "b", 9_000), UNAVAILABLE, "as many are read already");
-    assert_eq!(look_up(&mut cache, "b", 9_000 + READ_MS), Seen::Read);
+    assert_eq!(look_up(&mut cache, "b", 9_000 + READ_MS), Observed::Read);
     assert!(cache.reads.len() <= MAX_READS);
 }
 
@@ -103,7 +103,7 @@ fn ten_thousand_tenants_are_each_read_once_a_minute() {
     let mut cache = Cache::default();
     let keys: Vec<String> = (0..10_000).map(|tenant| format!("pk_{tenant}")).collect();
     for key in &keys {
-        assert_eq!(look_up(&mut cache, key, 5_000), Seen::Read, "{key}");
+        assert_eq!(look_up(&mut cache, key, 5_000), Observed::Read, "{key}");
         cache.complete(key, value(7), 5_000);
     }
     for round in 1..10 {
@@ -143,7 +143,7 @@ fn a_flood_of_invented_keys_costs_few_reads_and_no_value() {
     for number in 0..59_000_u64 {
         let (entry, now) = (format!("invented-{number}"), 1_000 + number);
         match look_up(&mut cache, &entry, now) {
-            Seen::Read => {
+            Observed::Read => {
                 reads += 1;
                 cache.complete(&entry, EntryRead::Missing, now);
             }
@@ -162,11 +162,11 @@ fn a_flood_of_invented_keys_costs_few_reads_and_no_value() {
     }
     assert!(cache.reads.is_empty());
     // The values are read anew in the middle of it.
-    assert_eq!(look_up(&mut cache, "pk_1", 61_000), Seen::Read);
+    assert_eq!(look_up(&mut cache, "pk_1", 61_000), Observed::Read);
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+enum CacheStep {
     Ask(u8),
     /// Ends the oldest read.
     End(EntryRead<u32>),
@@ -175,17 +175,17 @@ enum Step {
     Wait(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = CacheStep> {
     let end = prop_oneof![
         any::<u32>().prop_map(value),
         Just(EntryRead::Missing),
         Just(EntryRead::Failed),
     ];
     prop_oneof![
-        6 => (0_u8..5).prop_map(Step::Ask),
-        4 => end.prop_map(Step::End),
-        1 => Just(Step::Lose),
-        2 => prop_oneof![0_u64..3_000, 0_u64..120_000].prop_map(Step::Wait),
+        6 => (0_u8..5).prop_map(CacheStep::Ask),
+        4 => end.prop_map(CacheStep::End),
+        1 => Just(CacheStep::Lose),
+        2 => prop_oneof![0_u64..3_000, 0_u64..120_000].prop_map(CacheStep::Wait),
     ]
 }
 
@@ -211,13 +211,13 @@ proptest! {
         let within = |at: Option<u64>, ms: u64, now: u64| at.is_some_and(|at| now < at + ms);
         for step in steps {
             match step {
-                Step::Wait(ms) => now += ms,
-                Step::Lose if running.is_empty() => {}
-                Step::Lose => {
+                CacheStep::Wait(ms) => now += ms,
+                CacheStep::Lose if running.is_empty() => {}
+                CacheStep::Lose => {
                     running.remove(0);
                 }
-                Step::End(_) if running.is_empty() => {}
-                Step::End(read) => {
+                CacheStep::End(_) if running.is_empty() => {}
+                CacheStep::End(read) => {
                     let number = running.remove(0);
                     let model = models.entry(number).or_default();
                     model.reads = None;
@@ -238,24 +238,24 @@ proptest! {
                         }
                     }
                 }
-                Step::Ask(number) => {
+                CacheStep::Ask(number) => {
                     let model = models.entry(number).or_default();
                     let is_read = within(model.reads, READ_MS, now);
                     match (look_up(&mut cache, &number.to_string(), now), model.good) {
-                        (Seen::Known(TenantEntry::Found(value)), Some((good, at))) => {
+                        (Observed::Known(TenantEntry::Found(value)), Some((good, at))) => {
                             prop_assert_eq!(value, good);
                             prop_assert!(
                                 now < at + FOUND_MS || is_read || within(model.failed_at, RETRY_MS, now)
                             );
                         }
-                        (Seen::Known(TenantEntry::Unknown), None) => {
+                        (Observed::Known(TenantEntry::Unknown), None) => {
                             prop_assert!(within(model.missing_at, UNKNOWN_MS, now));
                         }
-                        (Seen::Known(TenantEntry::Unavailable), None) => {
+                        (Observed::Known(TenantEntry::Unavailable), None) => {
                             prop_assert!(within(model.failed_at, UNAVAILABLE_MS, now));
                         }
-                        (Seen::Wait, None) => prop_assert!(is_read),
-                        (Seen::Read, _) => {
+                        (Observed::Wait, None) => prop_assert!(is_read),
+                        (Observed::Read, _) => {
                             prop_assert!(!is_read, "one read of an entry at a time");
                             running.retain(|other| *other != number);
                             running.push(number);

@@ -435,7 +435,7 @@ fn rows_in_flight_leave_nothing_to_attempt() {
 
 /// Whether the object outlasts the wait before an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Object {
+enum ObjectFate {
     Stays,
     /// It gets no request, and so it is lost with all that it has in memory.
     IsLost,
@@ -446,7 +446,7 @@ enum Object {
 #[test]
 fn records_that_always_fail_do_not_block_those_behind_them() {
     for (row, max_bytes) in [(40, MIB.bytes), (10, MIB.bytes), (10, 1), (1, 1)] {
-        for object in [Object::Stays, Object::IsLost] {
+        for object in [ObjectFate::Stays, ObjectFate::IsLost] {
             let storage = Memory::default();
             let mut spill = spill(&storage);
             for first in (0..40).step_by(row) {
@@ -467,12 +467,12 @@ fn drain_past_poison(
     spill: &mut Spill,
     storage: &Memory,
     max_bytes: usize,
-    object: Object,
+    object: ObjectFate,
     what: &str,
 ) {
     let (mut now, mut health, mut token) = (0, StreamHealth::default(), 0);
     for _ in 0..100 {
-        if object == Object::IsLost && !spill.is_due(&events(), now) {
+        if object == ObjectFate::IsLost && !spill.is_due(&events(), now) {
             health = StreamHealth::default();
             *spill = Spill::load(storage, SpillConfig::default(), now).unwrap();
         }
