@@ -89,6 +89,10 @@ class Wrangler:
         """Build the worker and check it as `deploy` would, and deploy nothing."""
         self._run(["deploy", "--dry-run"], shown=True)
 
+    def key_values(self, *arguments: str) -> str:
+        """The output of a command for a key-value store."""
+        return self._run(["kv", *arguments])
+
     def _run(
         self,
         arguments: list[str],

@@ -18,6 +18,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts" / "aws"))
+
+from wrangler import Wrangler, WranglerError  # noqa: E402
+
 # Where scripts/dev keeps what its worker stores.
 LOCAL = ROOT / ".wrangler" / "local-aws" / "worker"
 BINDING = "TENANTS"
@@ -39,12 +43,9 @@ class Store:
     """The store of one environment, by the commands of wrangler."""
 
     def __init__(self, environment: str | None, local: bool) -> None:
-        self._options = ["--binding", BINDING]
-        if environment:
-            self._options += ["--env", environment]
-        self._options += (
-            ["--local", "--persist-to", str(LOCAL)] if local else ["--remote"]
-        )
+        self._wrangler = Wrangler(environment)
+        place = ["--local", "--persist-to", str(LOCAL)] if local else ["--remote"]
+        self._options = ["--binding", BINDING, *place]
         self._check = ["--env", environment] if environment else ["--top"]
 
     def check(self, values: Mapping[str, Any]) -> None:
@@ -79,31 +80,16 @@ class Store:
         metadata = {"tenant": name, "off": value.get("off", False)}
         entry = {"key": key, "value": json.dumps(value), "metadata": metadata}
         with file_of([entry, {"key": NAMED + name, "value": key}]) as file:
-            self._run("bulk", "put", file)
+            self._wrangler.key_values("bulk", "put", file, *self._options)
 
     def _json(self, *words: str) -> Any:
-        printed = self._run(*words)
+        printed = self._wrangler.key_values(*words, *self._options)
         # wrangler may print a notice before it.
         starts = [at for mark in "[{" if (at := printed.find(f"\n{mark}")) >= 0]
         try:
             return json.loads(printed[min(starts) :] if starts else printed)
         except json.JSONDecodeError:
             raise Stop(f"wrangler kv {' '.join(words[:2])} printed no JSON") from None
-
-    def _run(self, *words: str) -> str:
-        ended = subprocess.run(
-            ["wrangler", "kv", *words, *self._options],
-            cwd=ROOT,
-            env={**os.environ, "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ended.returncode != 0:
-            sys.stderr.write(ended.stderr or ended.stdout)
-            raise Stop(f"wrangler kv {' '.join(words[:2])} failed")
-        return ended.stdout
 
 
 class file_of:  # noqa: N801 (used as a function)
@@ -246,7 +232,7 @@ def main() -> int:
         for line in str(wrong).splitlines():
             print(f"tenants: {line}", file=sys.stderr)
         return WRONG
-    except Stop as stop:
+    except (Stop, WranglerError) as stop:
         print(f"tenants: {stop}", file=sys.stderr)
         return STOPPED
     except KeyboardInterrupt:

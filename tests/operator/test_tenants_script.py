@@ -117,3 +117,23 @@ def test_wrong_words_are_refused(checkout: Path, words: list[str]) -> None:
     code, printed, complaints = tenants(checkout, *words)
     assert (code, printed) == (2, "")
     assert complaints.startswith("tenants: ") and "see scripts/tenants --help" in complaints
+
+
+def test_wrangler_gets_no_secrets_of_the_operators_shell(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrangler, names = tmp_path / "wrangler", tmp_path / "names"
+    wrangler.write_text(f"#!/bin/sh\nenv | cut -d= -f1 > '{names}'\necho '[]'\n")
+    wrangler.chmod(0o755)
+    for name in ("AWS_SECRET_ACCESS_KEY", "HEADWATER_OPERATOR_KEY", "CLOUDFLARE_API_TOKEN"):
+        monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("HEADWATER_WRANGLER", str(wrangler))
+
+    assert tenants(checkout, "list") == (0, "", "")
+    given = names.read_text().split()
+    assert "CLOUDFLARE_API_TOKEN" in given
+    assert {"AWS_SECRET_ACCESS_KEY", "HEADWATER_OPERATOR_KEY"}.isdisjoint(given)
+
+
+def test_why_wrangler_failed_is_a_sentence(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_WRANGLER", "no-such-wrangler")
+    missing = "tenants: no-such-wrangler is missing: run scripts/setup\n"
+    assert tenants(checkout, "list") == (2, "", missing)
