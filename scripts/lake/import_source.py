@@ -141,7 +141,10 @@ def _file(path: Path, name: str) -> ExportFile:
 
 
 def _rows(file: io.BufferedReader, name: str) -> Iterator[Row]:
-    """The rows of a file that is not Parquet, or of a stream."""
+    """The rows of a file that is not Parquet, or of a stream. A pipe may give a few bytes at a time, of which no one
+    read tells the form.
+    """
+    file = io.BufferedReader(file, MAX_HEAD_BYTES)  # type: ignore[type-var]
     is_gzip = file.peek(len(GZIP)).startswith(GZIP)
     stream = io.BufferedReader(gzip.GzipFile(fileobj=file), MAX_HEAD_BYTES) if is_gzip else file  # type: ignore[arg-type]
     try:
@@ -164,8 +167,8 @@ def _unpacked(stream: io.BufferedReader, name: str) -> Iterator[Row]:
     if start is None:
         yield from _lines(stream)
     else:
-        stream.read(start)
-        yield from _items(stream, name)
+        before = stream.read(start)
+        yield from _items(stream, name, "{" if b"{" in before else "[")
 
 
 def _start_of_list(head: bytes) -> int | None:
@@ -211,14 +214,16 @@ def _lines(stream: io.BufferedReader) -> Iterator[Row]:
             yield Row(number, Unreadable("bad_utf8", "the line is not UTF-8"))
 
 
-def _items(stream: io.BufferedReader, name: str) -> Iterator[Row]:
-    """The items of a JSON array, after its `[`."""
+def _items(stream: io.BufferedReader, name: str, begins: str) -> Iterator[Row]:
+    """The items of a JSON array, after its `[`. It is the document, or a member of one that begins with `{`."""
     decoder = json.JSONDecoder(object_pairs_hook=object_of, parse_constant=_constant)
     reader = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape")
     text, number = "", 0
     while True:
         text = text.lstrip(" \t\r\n,")
         if text.startswith("]"):
+            if not _ends_document(text[1:] + reader.read(MAX_LINE_BYTES), begins):
+                raise Damaged(f"{name} has more after the list of its events; make each document a file")
             return
         try:
             item, end = decoder.raw_decode(text)
@@ -233,6 +238,17 @@ def _items(stream: io.BufferedReader, name: str) -> Iterator[Row]:
         number += 1
         text = text[end:]
         yield Row(number, item if isinstance(item, dict) else Unreadable("wrong_type", "the item is no object"))
+
+
+def _ends_document(rest: str, begins: str) -> bool:
+    """Whether this is only the rest of a document after its list."""
+    if begins == "[":
+        return not rest.strip()
+    try:
+        json.loads('{"": []' + rest)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class DuplicateKey(ValueError):

@@ -679,6 +679,53 @@ def test_two_runs_do_not_share_a_state(worker: Worker, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+def rows_of(path: Path) -> tuple[list[Any], str]:
+    """The values of a file's rows, and why it could not be read to its end."""
+    values: list[Any] = []
+    (file,) = import_source.files([str(path)])
+    try:
+        for row in file.rows():
+            values.append(row.value)
+    except import_source.Damaged as damaged:
+        return values, str(damaged)
+    return values, ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"a": 1}]\n[{"a": 2}]\n', '{"batch": [{"a": 1}]}\n{"batch": [{"a": 2}]}\n', '[{"a": 1}] x', '{"batch": [{"a": 1}], "b"'],
+    ids=["arrays", "requests", "a word", "cut"],
+)
+def test_what_follows_a_document_is_never_dropped(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "pages.json"
+    file.write_text(text)
+    assert rows_of(file) == ([{"a": 1}], f"{file} has more after the list of its events; make each document a file")
+
+
+@pytest.mark.parametrize("text", ['[{"a": 1}]\n \n', '{"batch": [{"a": 1}], "next": {"c": [1, "]"]}}\n', '{"x": 0, "events": [{"a": 1}]}'])
+def test_the_rest_of_a_document_is_no_event(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "page.json"
+    file.write_text(text)
+    assert rows_of(file) == ([{"a": 1}], "")
+
+
+def test_a_document_in_a_pipe_is_known_however_it_comes(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    came = threading.Event()
+
+    def write() -> None:
+        with pipe.open("w") as opened:
+            opened.write('{"next": null,')
+            opened.flush()
+            came.wait(60)
+            opened.write('"results": [{"a": 1}]}')
+
+    threading.Thread(target=write, daemon=True).start()
+    threading.Timer(0.3, came.set).start()
+    assert rows_of(pipe) == ([{"a": 1}], "")
+
+
 def test_the_limits_are_those_of_the_documentation() -> None:
     page = (ROOT / "www/docs/configuration.md").read_text()
     defaults = {key: int(page.split(f"| `limits.{key}` | ")[1].split(" ")[0]) for key in ("max_beacons", "max_inflated_bytes")}
