@@ -74,12 +74,11 @@ class Store:
             found |= {key: entry["value"] for key, entry in read.items()}
         return found
 
-    def write(self, key: str, value: Mapping[str, Any]) -> None:
-        """Writes the value of a write key, and lets its tenant's name lead to it."""
-        name = value["tenant"]
-        metadata = {"tenant": name, "off": value.get("off", False)}
+    def write(self, key: str, value: Mapping[str, Any], *others: Mapping[str, str]) -> None:
+        """Writes the value of a write key, and other entries with it."""
+        metadata = {"tenant": value["tenant"], "off": value.get("off", False)}
         entry = {"key": key, "value": json.dumps(value), "metadata": metadata}
-        with file_of([entry, {"key": NAMED + name, "value": key}]) as file:
+        with file_of([entry, *others]) as file:
             self._wrangler.key_values("bulk", "put", file, *self._options)
 
     def _json(self, *words: str) -> Any:
@@ -111,12 +110,12 @@ class file_of:  # noqa: N801 (used as a function)
 def put(store: Store, key: str, file: str) -> None:
     value = json_object(file)
     store.check({key: value})
-    store.write(key, value)
+    store.write(key, value, {"key": NAMED + value["tenant"], "value": key})
     print(f"tenants: {key} is written, of the tenant {value['tenant']}")
 
 
 def listed(store: Store) -> None:
-    entries = [entry for entry in store.entries() if NAMED not in entry["name"]]
+    entries = [entry for entry in store.entries() if not entry["name"].startswith(NAMED)]
     width = max((len(entry["name"]) for entry in entries), default=0)
     for entry in entries:
         metadata = entry.get("metadata") or {}

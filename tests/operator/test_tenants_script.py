@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support import ROOT
+from support.worker import PROGRAMS
 
 pytestmark = pytest.mark.usefixtures("built_check")
 
@@ -72,6 +73,20 @@ def test_a_tenant_is_written_listed_checked_and_switched(checkout: Path) -> None
     assert "off" not in tenants(checkout, "--local", "list")[1]
     missing = "tenants: pk_c is no key of TENANTS; scripts/tenants list prints them\n"
     assert tenants(checkout, "--local", "off", "pk_c") == (1, "", missing)
+
+
+def test_a_switched_key_does_not_take_over_the_tenants_name(checkout: Path) -> None:
+    for key in ("pk_old", "pk_new"):
+        assert put(checkout, key, {"tenant": "two"})[0] == 0
+    assert tenants(checkout, "--local", "off", "pk_old")[0] == 0
+
+    wrangler = ["wrangler", "kv", "key", "get", "tenant/two", "--binding", "TENANTS", "--local", "--persist-to"]
+    path = f"{checkout / 'node_modules' / '.bin'}{os.pathsep}{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
+    named = subprocess.run(
+        [*wrangler, checkout / ".wrangler" / "local-aws" / "worker"],
+        cwd=checkout, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=SECONDS, check=True,
+    )  # fmt: skip
+    assert named.stdout.strip() == "pk_new"
 
 
 @pytest.mark.parametrize(
