@@ -30,6 +30,15 @@ export WRANGLER_SEND_METRICS=false
 cache=${HEADWATER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/headwater}
 bindgen=$cache/bindgen-$(cksum <scripts/bindgen/Cargo.lock | tr ' ' -)/bin/bindgen
 
+# Programs to install by hand, each with what to do.
+by_hand=(
+  rustup "install Rust with rustup"
+  cargo "install Rust with rustup"
+  cc "install a C compiler, which Rust links with (Debian: gcc)"
+  npm "install Node.js with npm"
+)
+python_by_hand="install Python 3.11 or newer with venv (Debian: python3 and python3-venv)"
+
 # The first Python that is new enough and can make virtual environments.
 python() {
   local name

@@ -141,8 +141,8 @@ def _file(path: Path, name: str) -> ExportFile:
 
 
 def _rows(file: io.BufferedReader, name: str) -> Iterator[Row]:
-    """The rows of a file that is not Parquet, or of a stream. A pipe may give a few bytes at a time, of which no one
-    read tells the form.
+    """The rows of a file that is not Parquet, or of a stream. A pipe may give its first bytes in small pieces, too few to
+    know the form by.
     """
     file = io.BufferedReader(file, MAX_HEAD_BYTES)  # type: ignore[type-var]
     is_gzip = file.peek(len(GZIP)).startswith(GZIP)

@@ -141,6 +141,7 @@ def test_the_last_value_holds_while_the_store_does_not_answer(
     worker: WorkerWithTenants, key: str, fault: str
 ) -> None:
     assert send(worker, key).status == 204
+    before = failures(worker, "unavailable")
     worker.control(**{fault: True})
     worker.pass_time(FOUND_SECONDS)
     worker.seen()
@@ -148,7 +149,7 @@ def test_the_last_value_holds_while_the_store_does_not_answer(
     assert worker.seen().reads == [key]
     worker.pass_time(2 * FOUND_SECONDS)
     assert send(worker, key).status == 204
-    wait_until(lambda: failures(worker, "unavailable"), 10, lambda: worker.points("tenants"))
+    wait_until(lambda: failures(worker, "unavailable") > before, 10, lambda: worker.points("tenants"))
     worker.wait_for_line(level="error", part="tenants")
 
 
@@ -195,8 +196,6 @@ def test_an_invalid_value_changes_nothing_and_makes_no_key_unknown(
     refused = send(worker, new)
     assert (refused.status, refused.json()["code"]) == (503, "tenants_unavailable")
     wait_until(lambda: failures(worker, "invalid") >= before + 2, 10, lambda: worker.points("tenants"))
-    line = worker.wait_for_line(level="error", part="tenants")
-    assert "tenants" in line["part"]
 
 
 def test_the_log_names_the_key_and_the_problem(worker: WorkerWithTenants, key: str) -> None:
