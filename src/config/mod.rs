@@ -193,10 +193,8 @@ impl Config {
             let problem = format!("is called {new} now; set it under that name, and delete {old}");
             Some(ConfigError::new(*old, problem))
         }));
-        let known = TenantRules {
-            has_secret: if secret.is_some() { HasSecret::Yes } else { HasSecret::No },
-            store: settings.tenants,
-        };
+        let known =
+            TenantRules { has_secret: HasSecret::of(secret.as_ref()), store: settings.tenants };
         let rules = HeadwaterConfig::parse(settings.headwater, known, &mut errors, &mut warnings);
         if let (Some(HeadwaterConfig { mode: DeliveryMode::Sharded(_), .. }), Binding::Absent) =
             (&rules, settings.shard)

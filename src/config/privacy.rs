@@ -2,6 +2,7 @@
 //! `sensitive_paths` and `secrets`.
 
 use super::table::ConfigTable;
+use crate::base::secret::Secret;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::sensitive_params::Secrets;
@@ -12,6 +13,12 @@ use crate::pipeline::privacy::{DeviceIdSource, PrivacyAction, PrivacyPolicy};
 pub enum HasSecret {
     Yes,
     No,
+}
+
+impl HasSecret {
+    pub const fn of(secret: Option<&Secret>) -> Self {
+        if secret.is_some() { Self::Yes } else { Self::No }
+    }
 }
 
 const WISHES: [(&str, PrivacyAction); 3] =

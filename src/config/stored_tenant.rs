@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::privacy::HasSecret;
 use super::table::ConfigTable;
 use super::tenant::Tenant;
-use super::tenants::{is_name, is_write_key, one};
+use super::tenants::{is_name, is_write_key, tenant_of_key};
 use super::{Config, ConfigError, STORE, columns};
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::decode;
@@ -94,9 +94,9 @@ impl Config {
                 return None;
             }
         };
-        let has_secret = if self.secret.is_some() { HasSecret::Yes } else { HasSecret::No };
+        let has_secret = HasSecret::of(self.secret.as_ref());
         let value = Value::Object(fields);
-        let tenant = one(&mut table, key, key, value, &self.inherited, has_secret)?;
+        let tenant = tenant_of_key(&mut table, key, key, value, &self.inherited, has_secret)?;
         self.check_stored_routes(key, &tenant, &mut table);
         Some(StoredTenant { tenant, key: switch })
     }

@@ -56,7 +56,8 @@ pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenan
         Some(Value::Object(keys)) if !keys.is_empty() || !is_whole => {
             let count = keys.len();
             let read = keys.into_iter().filter_map(|(key, value)| {
-                let tenant = one(table, &format!("keys.{key}"), &key, value, &whole, has_secret)?;
+                let tenant =
+                    tenant_of_key(table, &format!("keys.{key}"), &key, value, &whole, has_secret)?;
                 Some((key, tenant))
             });
             let tenants: HashMap<String, Tenant> = read.collect();
@@ -91,7 +92,7 @@ pub fn is_write_key(key: &str) -> bool {
 }
 
 /// Parses the tenant of `key`, which is at `path` of `table` and inherits from `whole`.
-pub fn one(
+pub fn tenant_of_key(
     table: &mut ConfigTable<'_>,
     path: &str,
     key: &str,

@@ -162,8 +162,8 @@ pub fn divert_overflow<'a>(
     records.into_iter().map(divert).collect()
 }
 
-/// Groups `records` by shard. Those without a device stay together, so that a request asks few
-/// shards: with the first device of the request, or else where their smallest event id belongs, which
+/// Groups `records` by shard. Those without a device stay together, except historical ones, so that a
+/// request asks few shards: with the first device of the request, or else where their smallest event id belongs, which
 /// a client that sends the request again does not change. A request of failed events only goes to a
 /// shard chosen by `random`.
 pub fn by_shard<'a>(

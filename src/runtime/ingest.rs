@@ -265,9 +265,9 @@ impl<'a> IngestHandler<'a> {
         self.set_cookie = set_cookie;
         let inflated = inflated.as_deref().ok();
         let batch = ingest::items(items, protocol, &body, inflated, &authorized, &mut ids);
-        // Verdicts are for an import, whose events the other collector has: no SDK asks for them.
-        let is_import = VerdictMode::of_query(asked.query) == VerdictMode::Always;
-        let collector = config.tee.iter().find(|(of, _)| *of == protocol && !is_import);
+        // The other collector has the events of an import.
+        let has_them = asked.asks_for_verdicts();
+        let collector = config.tee.iter().find(|(of, _)| *of == protocol && !has_them);
         self.tee = collector
             .map(|(_, collector)| Tee::new(protocol, collector, head, &headers, context.ip, bytes));
         self.keep(batch?)

@@ -78,8 +78,10 @@ async fn answer(request: &IncomingRequest) -> Reply {
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
         Err(error) => return protocols::answer(request).await.unwrap_or_else(|| refused(error)),
     };
-    let stored = match address {
-        Endpoint::Events | Endpoint::Pixel => tenants::of_request(context, env).await,
+    let stored = match (address, head.method) {
+        (Endpoint::Events, Method::Post | Method::Options) | (Endpoint::Pixel, Method::Get) => {
+            tenants::of_request(context, env).await
+        }
         _ => None,
     };
     let stored = stored.as_ref();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::ingest::error::{HttpError, IngestError};
+use crate::ingest::response::VerdictMode;
 use crate::pipeline::decode::pixel::GIF;
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::translation::ObjectFields;
@@ -30,6 +31,11 @@ impl<'a> DialectRequest<'a> {
     /// Returns the first parameter `name` of the query.
     pub fn parameter(self, name: &str) -> Option<Cow<'a, str>> {
         parts::parameter(self.query, name)
+    }
+
+    /// Whether it asks for a verdict on each event. No SDK does; an import of old events does.
+    pub fn asks_for_verdicts(self) -> bool {
+        self.is_post && VerdictMode::of_query(self.query) == VerdictMode::Always
     }
 }
 

@@ -100,9 +100,8 @@ pub fn answer(
     outcomes: Result<&[(EventId, Outcome)], &IngestError>,
     request: DialectRequest<'_>,
 ) -> DialectAnswer {
-    let mode = VerdictMode::of_query(request.query);
-    if let (true, VerdictMode::Always, Ok(outcomes)) = (request.is_post, mode, outcomes) {
-        let answer = IngestResponse::of_outcomes(outcomes, mode);
+    if let (true, Ok(outcomes)) = (request.asks_for_verdicts(), outcomes) {
+        let answer = IngestResponse::of_outcomes(outcomes, VerdictMode::Always);
         return DialectAnswer::json(answer.status, answer.body.unwrap_or_default());
     }
     match protocol {

@@ -24,14 +24,15 @@ pub const RETRY_MS: u64 = 10_000;
 /// How long an entry that can't be read and has no old value is not read again, in milliseconds.
 pub const UNAVAILABLE_MS: u64 = 2_000;
 
-/// The longest read, in milliseconds. A request whose client has left may never end its own.
-pub const READ_MS: u64 = 3_000;
+/// After how long a read counts as lost, in milliseconds. A request whose client has left may never end
+/// its own.
+pub const LOST_READ_MS: u64 = 3_000;
 
 /// The most values of a generation; there are two. So as many tenants never push each other out.
 pub const MAX_VALUES: usize = 10_000;
 
 /// The most bytes of the values of a generation.
-pub const MAX_VALUE_BYTES: usize = 12_582_912;
+pub const MAX_GENERATION_BYTES: usize = 12_582_912;
 
 /// The most entries of a generation that do not exist or can't be read.
 pub const MAX_UNKNOWN: usize = 1_000;
@@ -113,7 +114,7 @@ struct RunningRead<L> {
 impl<V: Clone, L: Default> Default for TenantCache<V, L> {
     fn default() -> Self {
         Self {
-            values: Generations::new(MAX_VALUES, MAX_VALUE_BYTES),
+            values: Generations::new(MAX_VALUES, MAX_GENERATION_BYTES),
             unknown: Generations::new(MAX_UNKNOWN, usize::MAX),
             reads: Vec::new(),
             reserve: Reserve { milli_reads: RESERVE.saturating_mul(1_000), at: 0 },
@@ -219,7 +220,7 @@ impl<V> KnownEntry<V> {
 
 impl<L> RunningRead<L> {
     const fn is_running(&self, now: Milliseconds) -> bool {
-        is_ahead(self.since.saturating_add(READ_MS), now, READ_MS)
+        is_ahead(self.since.saturating_add(LOST_READ_MS), now, LOST_READ_MS)
     }
 }
 

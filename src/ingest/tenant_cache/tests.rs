@@ -74,13 +74,13 @@ fn an_old_value_holds_if_a_read_fails_and_without_one_the_entry_is_unavailable()
 fn a_read_that_never_ends_is_begun_again() {
     let mut cache = Cache::default();
     assert_eq!(look_up(&mut cache, "a", 1_000), Observed::Read);
-    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS - 1), Observed::Wait);
-    assert_eq!(look_up(&mut cache, "a", 1_000 + READ_MS), Observed::Read);
+    assert_eq!(look_up(&mut cache, "a", 1_000 + LOST_READ_MS - 1), Observed::Wait);
+    assert_eq!(look_up(&mut cache, "a", 1_000 + LOST_READ_MS), Observed::Read);
     for entry in 0..MAX_READS {
         look_up(&mut cache, &entry.to_string(), 9_000);
     }
     assert_eq!(look_up(&mut cache, "b", 9_000), UNAVAILABLE, "as many are read already");
-    assert_eq!(look_up(&mut cache, "b", 9_000 + READ_MS), Observed::Read);
+    assert_eq!(look_up(&mut cache, "b", 9_000 + LOST_READ_MS), Observed::Read);
     assert!(cache.reads.len() <= MAX_READS);
 }
 
@@ -125,7 +125,7 @@ fn values_are_bounded_by_number_and_by_bytes() {
         }
         for generation in [&cache.values.young, &cache.values.old] {
             assert!(generation.len() <= MAX_VALUES);
-            assert!(bytes_of(generation) <= MAX_VALUE_BYTES);
+            assert!(bytes_of(generation) <= MAX_GENERATION_BYTES);
         }
     }
 }
@@ -240,7 +240,7 @@ proptest! {
                 }
                 CacheStep::Ask(number) => {
                     let model = models.entry(number).or_default();
-                    let is_read = within(model.reads, READ_MS, now);
+                    let is_read = within(model.reads, LOST_READ_MS, now);
                     match (look_up(&mut cache, &number.to_string(), now), model.good) {
                         (Observed::Known(TenantEntry::Found(value)), Some((good, at))) => {
                             prop_assert_eq!(value, good);

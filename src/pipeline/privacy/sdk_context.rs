@@ -52,6 +52,9 @@ pub fn remove(
         addresses: all || policy.ip != IpPolicy::Full,
         all,
     };
+    if !hidden.device_ids && !hidden.addresses {
+        return false;
+    }
     let mut is_changed = false;
     for (field, contexts) in [("props", ""), ("metadata", CONTEXTS)] {
         if let Some(value) = fields.get_mut(field) {

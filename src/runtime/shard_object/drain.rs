@@ -37,7 +37,7 @@ pub const ALARM_MS: u64 = 30_000;
 /// The most bytes that are moved at once.
 const MOVED_BYTES: usize = 786_432;
 
-/// How many tenants that the store can't be asked about end a look into it. A later alarm asks again.
+/// After so many tenants about which the store does not answer, the others are left to a later alarm.
 const MOST_UNAVAILABLE: usize = 3;
 
 /// How soon a stream that has become due is noticed while deliveries run, in milliseconds.
