@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from worker_client import QUARANTINE, WorkerClient, WorkerError, parser, run, json_of, unexpected
+from worker_client import QUARANTINE, QUARANTINED, WorkerClient, WorkerError, parser, run, json_of, unexpected
 
 ALL_IS_OUT = 0
 
@@ -32,7 +32,7 @@ def main() -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     records = rows = 0
-    client = WorkerClient(arguments.worker)
+    client = WorkerClient(arguments.worker, QUARANTINED)
     arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     more = True
     try:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ from private_files import private_files
 from shown_text import shown_output
 
 OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
-QUARANTINE = "/_/quarantine"
+EVENTS, QUARANTINE = "/v1/events", "/_/quarantine"
+REPLAY_HEADER = "X-Headwater-Replay"
 
 # What a program ends with that had to stop.
 STOPPED = 2
@@ -46,14 +48,30 @@ class WorkerError(Exception):
     """Why the worker can't be asked anything, in one sentence."""
 
 
+@dataclass(frozen=True)
+class Role:
+    """What a key opens, and a request with which the worker shows whether it does, and nothing else."""
+
+    name: str
+    method: str
+    address: str
+    headers: Mapping[str, str]
+
+
+# The header of no failed event, and a method that the address does not have: both are refused, after the key.
+REPLAY = Role("replay", "POST", EVENTS, {REPLAY_HEADER: "{}"})
+QUARANTINED = Role("quarantine", "PUT", QUARANTINE, {})
+
+
 class WorkerClient:
-    """The worker, asked with the operator's key.
+    """The worker, asked with an operator's key of a role.
 
     Making one raises if waiting would not help.
     """
 
-    def __init__(self, worker: str, parallel: int = 1) -> None:
+    def __init__(self, worker: str, role: Role, parallel: int = 1) -> None:
         self._worker = worker.rstrip("/")
+        self._role = role
         self._key = os.environ.get(OPERATOR_KEY, "")
         if not self._key:
             raise WorkerError(
@@ -66,8 +84,8 @@ class WorkerClient:
         self._check()
 
     def _check(self) -> None:
-        # It is refused for its method, once the worker has its configuration and has seen the key.
-        answer = self.ask("POST", QUARANTINE, retries=NO_RETRIES)
+        role = self._role
+        answer = self.ask(role.method, role.address, headers=role.headers, retries=NO_RETRIES)
         reason = json_of(answer)
         if reason.get("code") == "not_configured":
             raise WorkerError(f"the worker can't accept events: {reason.get('message')}")
@@ -98,7 +116,7 @@ class WorkerClient:
             raise WorkerError(f"{url} does not answer: {why}") from None
         if answer.status == 403 and json_of(answer).get("code") == "replay_not_allowed":
             raise WorkerError(
-                f"the worker's secret {OPERATOR_KEY} is another one, or is not set"
+                f"the worker's secret {OPERATOR_KEY} is another one, or this key does not have the role {self._role.name}"
             )
         return answer
 
