@@ -61,6 +61,8 @@ pub struct HeadwaterConfig {
     pub tee: Vec<(Protocol, String)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
+    /// Whether the demo is served to all, and not only on this machine.
+    pub demo: bool,
 }
 
 impl HeadwaterConfig {
@@ -142,6 +144,9 @@ impl HeadwaterConfig {
         });
         protocols::warn_of_shared(&mut table, &protocols, &protocol_paths);
         let tee = table.part("nothing is sent there", protocols::tee);
+        let demo = table.part("the demo is served on this machine only", |table| {
+            table.boolean("demo").unwrap_or_default()
+        });
         table.finish();
         Some(Self {
             tenants: tenants?,
@@ -161,6 +166,7 @@ impl HeadwaterConfig {
             protocol_paths,
             tee,
             addresses,
+            demo,
         })
     }
 }

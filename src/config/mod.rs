@@ -103,6 +103,8 @@ pub struct Config {
     pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
+    /// Whether the demo is served to all, and not only on this machine.
+    pub demo: bool,
     pub aws: Aws,
     /// Problems that cost no event.
     pub warnings: Vec<ConfigError>,
@@ -250,6 +252,7 @@ impl Config {
                 tenant_streams: rules.tenant_streams,
                 renamed_streams: rules.renamed_streams,
                 addresses: rules.addresses,
+                demo: rules.demo,
                 aws,
                 warnings,
             }),

@@ -71,7 +71,7 @@ class Checkout:
         printed = ""
         for line in process.stdout:
             printed += line
-            if "end it all" in line:
+            if "  stop  " in line:
                 return process
         raise AssertionError(f"it ended with {process.wait()}:\n{printed}")
 

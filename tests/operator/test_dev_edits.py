@@ -116,7 +116,7 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     dev = Dev(tmp_path)
     dev.start()
     try:
-        dev.wait_for_log("end it all")
+        dev.wait_for_log("  stop  ")
         yield dev
     finally:
         dev.stop()
