@@ -60,7 +60,7 @@ venv() {
 
 # Runs a program of the tests, such as faults.soak, which finds its modules where pytest.ini has them.
 test_program() {
-  PYTHONPATH=$PWD/tests:$PWD/scripts/aws:$PWD/scripts/lake:$PWD/scripts/capacity:$PWD/scripts/typegen exec "$(venv)/bin/python" -m "$@"
+  PYTHONPATH=$PWD/tests:$PWD/scripts/aws:$PWD/scripts/lake:$PWD/scripts/capacity:$PWD/scripts/metrics:$PWD/scripts/typegen exec "$(venv)/bin/python" -m "$@"
 }
 
 # Installs the npm packages of a folder's lock in the cache, once a lock, and prints where. None of their scripts is run.

@@ -64,7 +64,7 @@ pub async fn post(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> R
     let Authorization { tenant, cors, operator_key, request: authorized } =
         ingest::authorize_stored(context, replay, &config, stored);
     if head.replay_header.is_some() {
-        operator::audit(OperatorRole::Replay, head, operator_key);
+        operator::audit(OperatorRole::Replay, head, operator_key, env);
     }
     let mut handler = IngestHandler::new(kind, request, &config, tenant);
     let batch = match authorized {

@@ -99,7 +99,7 @@ pub async fn answer(
         InspectorRoute::Page => file("", "text/html; charset=utf-8", env).await,
         InspectorRoute::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
         InspectorRoute::File(name) => file(name, "text/javascript", env).await,
-        InspectorRoute::Api(_) if !allows(OperatorRole::Inspect, head, &config) => {
+        InspectorRoute::Api(_) if !allows(OperatorRole::Inspect, head, &config, env) => {
             Err(ApiError::InspectorUnauthorized)
         }
         InspectorRoute::Api(api) => {
