@@ -341,3 +341,25 @@ fn an_sdk_of_a_page_states_nothing_about_its_visitor() {
         );
     }
 }
+
+#[test]
+fn a_server_may_send_more_at_once() {
+    let body = |count: usize| Value::Array(vec![json!({"name": "a"}); count]).to_string();
+    let config = config();
+    let sent = |context: &RequestContext, count: usize| {
+        let body = body(count);
+        let body = RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
+        let mut request = ingest::authorize(context, None, &config).request.unwrap();
+        request.check_signature(body.bytes)?;
+        ingest::post(&body, &request, &mut harness::ids(context)).map(|batch| batch.beacons())
+    };
+    let page = RequestContext { write_key: Some("pk_shop".to_owned()), ..harness::context() };
+    assert_eq!(sent(&page, 500).unwrap(), 500);
+    assert_eq!(sent(&page, 501).unwrap_err().code(), "too_many_beacons");
+    assert_eq!(sent(&by(NEW_KEY), 2_000).unwrap(), 2_000);
+    assert_eq!(sent(&by(NEW_KEY), 2_001).unwrap_err().code(), "too_many_beacons");
+    let at = page.received_at.timestamp();
+    let digits = digits(NEW_KEY, &[format!("{at}.").as_bytes(), body(501).as_bytes()]);
+    let signed = RequestContext { signature: Some(format!("t={at},v1={digits}")), ..page };
+    assert_eq!(sent(&signed, 501).unwrap(), 501);
+}

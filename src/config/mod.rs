@@ -76,8 +76,8 @@ pub struct Config {
     pub protocol_paths: BTreeMap<String, Protocol>,
     /// The collectors to which their requests are also sent.
     pub tee: Vec<(Protocol, String)>,
-    /// Limits of one request in such a protocol.
-    pub protocol_limits: Limits,
+    /// Limits of one request in such a protocol, or with a server key.
+    pub larger_limits: Limits,
     /// The keys of the operator's own servers.
     pub server_keys: ServerKeys,
     /// The key of the hashes.
@@ -229,7 +229,7 @@ impl Config {
                 protocols: rules.protocols,
                 protocol_paths: rules.protocol_paths,
                 tee: rules.tee,
-                protocol_limits: rules.limits.for_protocols(),
+                larger_limits: rules.limits.larger(),
                 limits: rules.limits,
                 server_keys,
                 mode: rules.mode,

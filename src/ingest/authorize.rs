@@ -13,6 +13,7 @@ use crate::config::stored_tenant::{KeySwitch, StoredTenant};
 use crate::config::tenant::Tenant;
 use crate::config::tenants::is_write_key;
 use crate::config::{Config, Origins};
+use crate::model::beacon::Limits;
 use crate::model::replay::{ReplayHeader, ReplaySource};
 use crate::model::request::RequestContext;
 
@@ -173,7 +174,15 @@ fn shown(context: &RequestContext) -> String {
     }
 }
 
-impl AuthorizedRequest<'_, '_> {
+impl<'c> AuthorizedRequest<'_, 'c> {
+    /// Returns the limits of the request. A signature, which covers the body, can allow no larger body.
+    pub const fn limits(&self) -> &'c Limits {
+        match self.verified {
+            true => &self.config.larger_limits,
+            false => &self.config.limits,
+        }
+    }
+
     /// Checks the signature of a request that has one: an HMAC-SHA256 over the time and the body
     /// `bytes`, as sent, with a server key of its tenant. It gives the rights of that key.
     pub fn check_signature(&mut self, bytes: &[u8]) -> Result<(), IngestError> {

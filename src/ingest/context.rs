@@ -62,7 +62,10 @@ impl<'a> PipelineContext<'a> {
             facts: RequestFacts { verified, ..facts },
             envelope: replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone()),
             tenant,
-            limits: &config.limits,
+            limits: match verified {
+                true => &config.larger_limits,
+                false => &config.limits,
+            },
             has_server_fields: verified,
             request,
         }
@@ -94,7 +97,7 @@ impl<'a> PipelineContext<'a> {
     /// Sets the protocol in which the beacons were sent.
     pub(super) const fn in_protocol(&mut self, protocol: Protocol) {
         self.facts.protocol = Some(protocol);
-        self.limits = &self.config.protocol_limits;
+        self.limits = &self.config.larger_limits;
     }
 
     /// Returns how items of `protocol` become beacons.

@@ -99,9 +99,9 @@ pub fn replay<'c>(
     request: &AuthorizedRequest<'_, 'c>,
 ) -> Result<IngestBatch<'c>, IngestError> {
     let (mut ids, format) = (replay.ids(), replay.form);
-    let limits = &request.config.limits;
     let context = replay.context(request.context);
     let mut batch = IngestBatch::new(request, &context);
+    let limits = batch.context.limits;
     let text = String::from_utf8_lossy(body.bytes);
     match format {
         PayloadFormat::Item(protocol) | PayloadFormat::ProtocolBody(protocol) => {

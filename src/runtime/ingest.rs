@@ -147,9 +147,12 @@ impl<'a> IngestHandler<'a> {
         if replay.is_none() {
             self.check_rate(&authorized.tenant.name).await?;
         }
-        let limit = config.limits.max_body_bytes;
-        // A replay may send a record, which is larger than its beacon was.
-        let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+        let limit = authorized.limits().max_body_bytes;
+        // A replay may send a record, which is larger than its beacon was, or what a server sent.
+        let limit = match replay {
+            Some(_) => config.larger_limits.max_body_bytes.max(MAX_BYTES),
+            None => limit,
+        };
         self.reserve(head.content_length.map_or(limit, |length| length.min(limit)))?;
         let bytes = request.body(limit).await;
         self.summary.read_ms = self.elapsed_ms();
@@ -220,7 +223,7 @@ impl<'a> IngestHandler<'a> {
         stored: &'a OnceCell<Option<StoredAnswer>>,
     ) -> Result<IngestBatch<'a>, IngestError> {
         let Self { request: request @ IncomingRequest { head, env, .. }, config, .. } = *self;
-        let limits = &config.protocol_limits;
+        let limits = &config.larger_limits;
         // The key may be in the body.
         self.check_rate(protocol.name()).await?;
         let limit = limits.max_body_bytes;

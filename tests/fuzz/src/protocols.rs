@@ -75,7 +75,7 @@ pub fn run(protocol: Protocol, data: &[u8]) {
 }
 
 fn process(protocol: Protocol, recipe: &Recipe, flags: u8, request: &Request, planted: &[&str]) {
-    let limits = &recipe.config.protocol_limits;
+    let limits = &recipe.config.larger_limits;
     let content_type = request.content_type();
     let by = DialectRequest {
         is_post: request.is_post,
@@ -154,7 +154,7 @@ fn post<'c>(
 
 /// Checks that an item is an object that is translated the same each time.
 fn check_item(protocol: Protocol, recipe: &Recipe, text: &str) {
-    let (names, limits) = (BTreeMap::new(), &recipe.config.protocol_limits);
+    let (names, limits) = (BTreeMap::new(), &recipe.config.larger_limits);
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits, heartbeat_s: None };
     let translate =
