@@ -348,7 +348,8 @@ fn a_server_may_send_more_at_once() {
     let config = config();
     let sent = |context: &RequestContext, count: usize| {
         let body = body(count);
-        let body = RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
+        let body =
+            RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
         let mut request = ingest::authorize(context, None, &config).request.unwrap();
         request.check_signature(body.bytes)?;
         ingest::post(&body, &request, &mut harness::ids(context)).map(|batch| batch.beacons())
