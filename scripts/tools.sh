@@ -146,8 +146,27 @@ compile_worker() {
     RUSTC=$(debian_rust)/bin/rustc
     export RUSTC
   fi
+  if [ "$1" = release ]; then
+    # Only what holds its bitcode can be a part of LTO.
+    export RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/rustc-lto
+    # Base64 and UTF-8 by SIMD, which every runtime of Workers has. A panic names its file, but not this machine's folders.
+    local flags="-Cembed-bitcode=yes -Ctarget-feature=+simd128 --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
+  fi
   CARGO_TARGET_DIR=$worker_target cargo build --quiet --locked --lib --target wasm32-unknown-unknown --profile "$1" \
     --message-format=json-render-diagnostics | progress "the worker itself" --target wasm32-unknown-unknown
+}
+
+# Makes the Wasm $1 of a release smaller and faster.
+optimize_wasm() {
+  # Names go, and a fifth of the size with them. Large functions with one caller stay apart: in one function their
+  # variables have larger numbers, which is 8 kB of the gzipped size, and no request is faster for it. Functions are in the
+  # order of their names, since gzip sees 32 kB back, and those of a module and of a generic type are alike: that is 13 kB.
+  # The features are those that rustc writes and workerd reads.
+  local features=(simd mutable-globals sign-ext nontrapping-float-to-int bulk-memory multivalue reference-types exception-handling)
+  wasm-opt -O3 --one-caller-inline-max-function-size=20 --reorder-functions-by-name \
+    --strip-debug --strip-producers --strip-target-features \
+    "${features[@]/#/--enable-}" "$1" -o "$1"
 }
 
 # Compiles the check if it is older than its sources, and says so on standard error. $@ goes before cargo, such as nice.

@@ -196,7 +196,7 @@ fn signed(signature: String, body: &[u8]) -> Result<(Option<bool>, String), Inge
     let config = config();
     let signature = Some(signature);
     let context = RequestContext { signature, ..by("pk_shop") };
-    let mut request = ingest::authorize(&context, None, &config).request?;
+    let mut request = ingest::authorize(&context, None, &config, None).request?;
     request.check_signature(body)?;
     let body = RequestBody { content_type: None, content_encoding: None, bytes: body };
     let mut batch = ingest::post(&body, &request, &mut harness::ids(&context))?;
@@ -259,7 +259,7 @@ fn a_failed_event_of_a_server_is_replayed_with_its_rights() {
     let replayed = |verified: &Value| {
         let context = by("pk_shop");
         let mut request =
-            ingest::authorize(&context, Some(&header(verified)), &config).request.unwrap();
+            ingest::authorize(&context, Some(&header(verified)), &config, None).request.unwrap();
         let source = request.replay.take().unwrap();
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: original.as_bytes() };
@@ -303,7 +303,7 @@ fn an_address_in_an_item_that_fails_is_reduced_too() {
         "context": {"ip": address, "userAgent": AGENT}});
     for key in ["pk_shop", OLD_KEY] {
         let context = by(key);
-        let request = ingest::authorize(&context, None, &config).request.unwrap();
+        let request = ingest::authorize(&context, None, &config, None).request.unwrap();
         let (stream, columns) = of_item(&item, &request);
         assert_eq!(stream, "firehose:failed");
         assert!(!Value::Object(columns).to_string().contains(address), "{key}");
@@ -311,7 +311,7 @@ fn an_address_in_an_item_that_fails_is_reduced_too() {
     // Without an address its own bytes are kept.
     let item = json!({"type": "track", "event": "a", "userId": []});
     let context = by("pk_shop");
-    let request = ingest::authorize(&context, None, &config).request.unwrap();
+    let request = ingest::authorize(&context, None, &config, None).request.unwrap();
     let (_, columns) = of_item(&item, &request);
     assert_eq!(columns["original"], json!(item.to_string()));
     assert_eq!(columns["original_format"], json!("segment"));
@@ -332,7 +332,7 @@ fn an_sdk_of_a_page_states_nothing_about_its_visitor() {
         "context": {"ip": "198.51.100.77", "userAgent": AGENT}});
     for (key, agent) in [("pk_shop", "shop-backend/1.0 python-requests"), (OLD_KEY, AGENT)] {
         let context = by(key);
-        let request = ingest::authorize(&context, None, &config).request.unwrap();
+        let request = ingest::authorize(&context, None, &config, None).request.unwrap();
         let (_, columns) = of_item(&item, &request);
         assert_eq!(columns["user_agent"], json!(agent));
         assert_eq!(

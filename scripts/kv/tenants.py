@@ -49,7 +49,7 @@ class Store:
         self._check = ["--env", environment] if environment else ["--top"]
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises the problems that the worker would have with these values."""
+        """Raises the problems that the worker would have with these values, and prints those that cost no event."""
         command = [os.environ["HEADWATER_CHECK"], "--root", str(ROOT), "--tenants"]
         ended = subprocess.run(
             [*command, *self._check],
@@ -60,6 +60,7 @@ class Store:
         )
         if ended.returncode != 0:
             raise Wrong(ended.stderr.strip())
+        complain(ended.stderr)
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, with their metadata."""
@@ -165,6 +166,11 @@ def switch(store: Store, key: str, off: bool) -> None:
     print(f"tenants: {key} is {'off' if off else 'on'}")
 
 
+def complain(lines: str) -> None:
+    for line in lines.splitlines():
+        print(f"tenants: {line}", file=sys.stderr)
+
+
 def count(values: Mapping[str, Any]) -> str:
     return "1 key" if len(values) == 1 else f"{len(values)} keys"
 
@@ -228,8 +234,7 @@ def main() -> int:
             case command:
                 switch(store, given.key, command == "off")
     except Wrong as wrong:
-        for line in str(wrong).splitlines():
-            print(f"tenants: {line}", file=sys.stderr)
+        complain(str(wrong))
         return WRONG
     except (Stop, WranglerError) as stop:
         print(f"tenants: {stop}", file=sys.stderr)

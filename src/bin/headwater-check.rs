@@ -100,27 +100,29 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Checks the values on standard input.
 fn tenants(arguments: &Arguments) -> ExitCode {
-    let read = || Ok((io::read_to_string(io::stdin())?, fs::read_to_string(wrangler(arguments))?));
-    let findings = match read() {
-        Ok((values, text)) => check::tenants(&values, &text, scope(arguments), &local(arguments)),
-        Err::<_, io::Error>(error) => vec![Finding::mistake(error.to_string())],
+    let findings = match (io::read_to_string(io::stdin()), wrangler(arguments)) {
+        (Ok(values), Ok(text)) => {
+            check::tenants(&values, &text, scope(arguments), &local(arguments))
+        }
+        (Err(error), _) => vec![Finding::mistake(format!("the values: {error}"))],
+        (_, Err(unread)) => vec![unread],
     };
     findings.iter().for_each(|finding| eprintln!("{finding}"));
-    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_good = findings.iter().all(|finding| finding.weight != FaultWeight::Mistake);
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn configuration(arguments: &Arguments) -> CheckReport {
-    match fs::read_to_string(wrangler(arguments)) {
+    match wrangler(arguments) {
         Ok(text) => check::wrangler(&text, scope(arguments), &local(arguments)),
-        Err(error) => CheckReport {
-            findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
-            ..CheckReport::default()
-        },
+        Err(unread) => CheckReport::stopped_by(unread),
     }
 }
 
-fn wrangler(arguments: &Arguments) -> PathBuf {
-    arguments.root.join("wrangler.toml")
+/// Reads wrangler.toml.
+fn wrangler(arguments: &Arguments) -> Result<String, Finding> {
+    let text = fs::read_to_string(arguments.root.join("wrangler.toml"));
+    text.map_err(|error| Finding::mistake(format!("wrangler.toml: {error}")))
 }
 
 fn scope(arguments: &Arguments) -> CheckScope<'_> {

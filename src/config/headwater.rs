@@ -177,6 +177,7 @@ fn tenant_streams(table: &mut ConfigTable<'_>, store: Binding) -> Vec<StreamSet>
     let Some(texts) = table.texts(KEY) else { return Vec::new() };
     if store == Binding::Absent {
         table.warn(KEY, format!("has no effect without the binding {STORE}"));
+        return Vec::new();
     }
     let read = |text: String| routes::stream_set(table, KEY, Value::String(text));
     texts.into_iter().filter_map(read).collect()

@@ -95,10 +95,8 @@ pub struct Config {
     pub inherited: Box<Tenant>,
     /// Whether further tenants are in the key-value store.
     pub store: Binding,
-    /// The streams that only tenants in the store go to.
+    /// The streams that only tenants in the store go to; none without a store.
     pub tenant_streams: Vec<StreamSet>,
-    /// All streams that tenants in the store may go to; none without a store.
-    pub store_streams: Vec<StreamSet>,
     /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
@@ -237,16 +235,6 @@ impl Config {
                 operator_keys,
                 has_inspector: has_key && is_bound,
                 log: rules.log,
-                store_streams: match settings.tenants {
-                    Binding::Absent => Vec::new(),
-                    Binding::Present => rules
-                        .inherited
-                        .routes
-                        .sets()
-                        .chain(&rules.tenant_streams)
-                        .cloned()
-                        .collect(),
-                },
                 inherited: Box::new(rules.inherited),
                 store: settings.tenants,
                 tenant_streams: rules.tenant_streams,
@@ -301,8 +289,9 @@ impl Config {
 
     /// What a new record can go to, some of it several times.
     fn destinations(&self) -> impl Iterator<Item = &StreamSet> {
-        let routed = self.tenants.all().flat_map(|tenant| tenant.routes.sets());
-        routed.chain(&self.store_streams).chain([&self.destinations.failed])
+        let of_store = (self.store == Binding::Present).then_some(self.inherited.as_ref());
+        let routed = self.tenants.all().chain(of_store).flat_map(|tenant| tenant.routes.sets());
+        routed.chain(&self.tenant_streams).chain([&self.destinations.failed])
     }
 }
 

@@ -57,12 +57,21 @@ pub fn entry_of_name(name: &str) -> Option<String> {
 impl Config {
     /// Parses the value of the write key `key` in the store.
     pub fn stored_tenant(&self, key: &str, value: &str) -> Result<StoredTenant, Vec<ConfigError>> {
+        self.stored_tenant_and_warnings(key, value).0
+    }
+
+    /// Like [`Self::stored_tenant`], with the problems that cost no event.
+    pub fn stored_tenant_and_warnings(
+        &self,
+        key: &str,
+        value: &str,
+    ) -> (Result<StoredTenant, Vec<ConfigError>>, Vec<ConfigError>) {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-        let read = self.read_stored(key, value, &mut errors, &mut warnings);
-        match read {
+        let read = match self.read_stored(key, value, &mut errors, &mut warnings) {
             Some(stored) if errors.is_empty() => Ok(stored),
             _ => Err(errors),
-        }
+        };
+        (read, warnings)
     }
 
     fn read_stored(
@@ -287,11 +296,35 @@ mod tests {
             ["HEADWATER.failed_stream must be a stream that no route goes to"]
         );
         assert_eq!(errors(json!(["x"])).len(), 1);
-        let mut settings = with(json!({"tenant_streams": ["firehose:of-a"]}));
+    }
+
+    #[test]
+    fn without_the_store_tenant_streams_have_no_effect() {
+        let mut settings = with(json!({"tenant_streams": ["firehose:events-failed"]}));
         settings.tenants = Binding::Absent;
+        let no_effect = "HEADWATER.tenant_streams has no effect without the binding TENANTS";
+        assert_eq!(warnings(settings.clone())[0], no_effect);
+        let table = settings.headwater.as_mut().unwrap();
+        table["tenant_streams"] = json!(["firehose:of-a"]);
+        table["renamed_streams"] = json!({"firehose:of-a": "firehose:events"});
+        let config = Config::parse(settings).unwrap();
+        let stream = Stream::parse("firehose:of-a").unwrap();
+        assert_eq!(config.owners(&stream), [""; 0]);
+        assert_eq!(config.settings_of(&stream), [""; 0]);
+        assert!(!config.names(&stream));
+    }
+
+    #[test]
+    fn warnings_of_a_value_cost_no_event() {
+        let config = config(json!({"protocols": ["snowplow"]}));
+        let value = json!({"tenant": "a", "snowplow": {"hartbeat_s": 10}}).to_string();
+        let (read, warnings) = config.stored_tenant_and_warnings("pk_a", &value);
+        assert!(read.is_ok());
         assert_eq!(
-            warnings(settings),
-            ["HEADWATER.tenant_streams has no effect without the binding TENANTS"]
+            sentences(&warnings),
+            [
+                "TENANTS.pk_a.snowplow.hartbeat_s is an unknown key; did you mean heartbeat_s?; until then no cookie is set, and page pings are events of their own"
+            ]
         );
     }
 

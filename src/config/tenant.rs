@@ -60,14 +60,10 @@ impl Tenants {
 
     /// The tenants by write key, in alphabetical order of the keys. None without write keys.
     pub fn by_key(&self) -> Vec<(&str, &Tenant)> {
-        let mut keys: Vec<(&str, &Tenant)> = match self {
-            Self::One(_) => Vec::new(),
-            Self::ByKey(tenants) => {
-                tenants.iter().map(|(key, tenant)| (key.as_str(), tenant)).collect()
-            }
-        };
-        keys.sort_unstable_by_key(|(key, _)| *key);
-        keys
+        let Self::ByKey(tenants) = self else { return Vec::new() };
+        let mut keys: Vec<&str> = tenants.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys.into_iter().filter_map(|key| Some((key, tenants.get(key)?))).collect()
     }
 
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {

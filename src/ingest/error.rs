@@ -26,7 +26,7 @@ pub trait HttpError: fmt::Display {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     /// The request names no write key, or one that the worker does not have.
-    #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
+    #[error("{}; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
     /// The key-value store does not answer, so that the tenant is not known.
     #[error("the tenants can't be read now; send again")]
@@ -64,10 +64,13 @@ pub enum IngestError {
     },
 }
 
+/// Where write keys are.
+const KEYS: &str = "HEADWATER.keys or TENANTS";
+
 fn which_key(key: &str) -> String {
     match key {
-        "" => "no write key; the request needs one".to_owned(),
-        key => format!("write key {key:?} is not one"),
+        "" => format!("no write key; the request needs one of {KEYS}"),
+        key => format!("write key {key:?} is not one of {KEYS}"),
     }
 }
 

@@ -32,7 +32,7 @@ use crate::pipeline::decode::body::RequestBody;
 use crate::pipeline::decode::protocols::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
-pub use authorize::{AuthorizedRequest, authorize, authorize_stored};
+pub use authorize::{AuthorizedRequest, authorize};
 pub use batch::{IngestBatch, SettledBatch};
 use context::PipelineContext;
 pub use pending::{DestinationRecords, PendingRecord, by_destination, by_shard, divert_overflow};

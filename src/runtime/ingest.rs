@@ -62,7 +62,7 @@ pub async fn post(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> R
     };
     let replay = head.replay_header.as_ref();
     let Authorization { tenant, cors, operator_key, request: authorized } =
-        ingest::authorize_stored(context, replay, &config, stored);
+        ingest::authorize(context, replay, &config, stored);
     if head.replay_header.is_some() {
         operator::audit(OperatorRole::Replay, head, operator_key, env);
     }
@@ -83,7 +83,7 @@ pub async fn pixel(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> 
     let answer = match bindings::config(env) {
         Ok(config) => {
             let Authorization { tenant, request: authorized, .. } =
-                ingest::authorize_stored(context, None, &config, stored);
+                ingest::authorize(context, None, &config, stored);
             let mut handler = IngestHandler::new(RequestKind::Pixel, request, &config, tenant);
             let batch = match authorized {
                 Ok(authorized) => handler.query(&authorized).await,
@@ -258,7 +258,7 @@ impl<'a> IngestHandler<'a> {
         context.other_keys.extend(items.iter().filter_map(|items| items.write_key.clone()));
         let found = tenants::of_counted_request(context, env).await;
         let stored = stored.get_or_init(|| found).as_ref();
-        let mut authorized = ingest::authorize_stored(context, None, config, stored).request?;
+        let mut authorized = ingest::authorize(context, None, config, stored).request?;
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());

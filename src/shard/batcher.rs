@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::order::ascending;
 use crate::delivery::StreamBatch;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
@@ -226,8 +227,8 @@ impl Batcher {
     /// for `linger_ms` at most, oldest first; and when the next of the others will have lingered. One
     /// that is opened while another lingers has lingered when that one has.
     pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
-        let mut oldest_first: Vec<&OpenBatch> = self.open.iter().collect();
-        oldest_first.sort_unstable_by_key(|open| open.id);
+        let order = ascending(&mut self.open.iter().map(|open| open.id));
+        let oldest_first = order.iter().filter_map(|(_, at)| self.open.get(*at));
         let (mut due, mut wake_at, mut oldest_until) = (Vec::new(), None, 0);
         for open in oldest_first {
             if open.closes_when != ClosesWhen::Lingered || open.is_full() {

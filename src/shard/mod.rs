@@ -33,6 +33,7 @@ pub mod spill;
 pub mod storage;
 
 use crate::base::clock::Milliseconds;
+use crate::base::order::{ascending, unsigned};
 use crate::delivery::StreamBatch;
 use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
@@ -367,18 +368,19 @@ impl ShardCore {
         random: impl Fn() -> [u8; 10],
     ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
         let mut sessions = vec![None; items.len()];
-        let observed = items.iter().zip(seen).zip(&mut sessions);
-        let mut observed: Vec<(EventIdentity, SeenState, &mut Option<SessionInfo>)> = observed
-            .filter_map(|((item, seen), session)| Some((item.event?, *seen, session)))
-            .collect();
-        observed.sort_by_key(|(event, ..)| event.session_event.at);
-        for (event, seen, session) in observed {
+        let at = |item: &ShardItem<'_>| item.event.map_or(0, |event| event.session_event.at);
+        for (_, index) in ascending(&mut items.iter().map(|item| unsigned(at(item)))) {
+            let (Some(ShardItem { event: Some(event), .. }), Some(seen), Some(session)) =
+                (items.get(index), seen.get(index).copied(), sessions.get_mut(index))
+            else {
+                continue;
+            };
             let EventIdentity {
                 key,
                 session_event,
                 device: DeviceIdentity::Known { previous },
                 ..
-            } = event
+            } = *event
             else {
                 continue;
             };

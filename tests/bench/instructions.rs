@@ -144,7 +144,8 @@ fn run_hostile(name: &str) {
     // Tables are loaded first.
     drop(recipe.records(r#"[{"name":"page_view"},{"name":7}]"#));
     counted(|| {
-        let authorized = ingest::authorize(&recipe.context, None, &recipe.config).request.unwrap();
+        let authorized =
+            ingest::authorize(&recipe.context, None, &recipe.config, None).request.unwrap();
         let batch = ingest::post(&request, &authorized, &mut ids());
         drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
@@ -182,7 +183,7 @@ impl Recipe {
     }
 
     fn records(&self, body: &str) -> Vec<PendingRecord<'_>> {
-        let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
+        let request = ingest::authorize(&self.context, None, &self.config, None).request.unwrap();
         ingest::post(&body_of(body.as_bytes()), &request, &mut ids()).unwrap().take_records()
     }
 

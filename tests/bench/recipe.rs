@@ -98,7 +98,7 @@ impl Steps {
     }
 
     fn facts(&self) -> RequestFacts<'_> {
-        let tenant = ingest::authorize(&self.context, None, &self.config).tenant.unwrap();
+        let tenant = ingest::authorize(&self.context, None, &self.config, None).tenant.unwrap();
         let (privacy, enrichment) = (&tenant.privacy, &self.config.enrichment);
         enrich::facts(&self.context, &tenant.name, privacy, enrichment, self.config.secret.as_ref())
     }
@@ -110,7 +110,7 @@ impl Steps {
     fn whole(&self, body: &str, ids: &mut EventIdGenerator) -> Vec<StreamBatch> {
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
-        let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
+        let request = ingest::authorize(&self.context, None, &self.config, None).request.unwrap();
         let records = by_destination(ingest::post(&body, &request, ids).unwrap().take_records());
         let batch = |DestinationRecords { to, records, .. }: DestinationRecords| StreamBatch {
             stream: to.first().clone(),
@@ -192,7 +192,8 @@ fn of_enriched<T>(
 #[divan::bench(args = SAMPLES)]
 fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
     let steps = Steps::new();
-    let routes = &ingest::authorize(&steps.context, None, &steps.config).tenant.unwrap().routes;
+    let routes =
+        &ingest::authorize(&steps.context, None, &steps.config, None).tenant.unwrap().routes;
     of_enriched(bencher, sample, |enriched| {
         let subject = RouteInput::of_event(&enriched.event, enriched.facts.tenant, false);
         std::ptr::from_ref(routes.route(subject))

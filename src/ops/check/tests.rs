@@ -326,10 +326,18 @@ fn values_of_the_store_are_checked_with_one_configuration() {
         check("[]", &bound, CheckScope::All),
         ["the values must be a JSON object of write keys"]
     );
+    let of_own =
+        text.replacen("failed_stream", "tenant_streams = [\"firehose:of-a\"]\nfailed_stream", 1);
+    let own = r#"{"pk_a": {"tenant": "a", "routes": [{"to": "firehose:of-a"}]}}"#;
+    assert_eq!(check(own, &of_own, CheckScope::Top), [""; 0], "before the store is bound");
     assert_eq!(
-        check(good, text, CheckScope::Top),
+        check(
+            r#"{"pk_a": {"tenant": "a", "snowplow": {"hartbeat_s": 10}}}"#,
+            text,
+            CheckScope::Top
+        ),
         [
-            "wrangler.toml: TENANTS is not bound; bind a key-value namespace to it under [[kv_namespaces]]"
+            "warning: TENANTS.pk_a.snowplow.hartbeat_s is an unknown key; did you mean heartbeat_s?; until then no cookie is set, and page pings are events of their own"
         ]
     );
     let two = format!("{bound}\n[env.b.vars]\nHEADWATER = {{}}\n");

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::filter::{EntryIndex, Filter};
 use super::{Doubt, OutcomeCount, Unproven, Unreported, add};
 use crate::base::clock::Milliseconds;
+use crate::base::order::ascending;
 use crate::model::endpoint::InspectorQuery;
 use crate::model::outcome::OutcomeKind;
 
@@ -325,8 +326,10 @@ impl EntryBuffer {
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
         let mut entries = self.ok.found(filter);
         entries.extend(self.failed.found(filter));
-        entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq()));
-        entries.truncate(filter.limit.unwrap_or(MAX_LIVE).min(MAX_LIVE));
+        let order = ascending(&mut entries.iter().map(|entry| !entry.seq()));
+        let newest = order.iter().take(filter.limit.unwrap_or(MAX_LIVE).min(MAX_LIVE));
+        let entries: Vec<&StoredEntry> =
+            newest.filter_map(|(_, at)| entries.get(*at).copied()).collect();
         let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
         let recent = self.seconds.iter().filter(|(at, _)| is_recent(*at));
         let counts = recent.flat_map(|(at, counts)| counts.iter().map(move |count| (at, count)));

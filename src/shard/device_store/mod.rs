@@ -14,7 +14,6 @@
 pub mod journal;
 mod page;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use self::journal::{Journal, JournalEntry};
@@ -22,6 +21,7 @@ use self::page::{DevicePage, DevicePlace, LAST_PLACE, PagedDevice, place};
 use super::storage::{Storage, StorageError, Table, for_each_key};
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
+use crate::base::order::ascending;
 use crate::model::device_key::DeviceKey;
 use crate::model::session::SessionInfo;
 use crate::shard::sessions;
@@ -341,8 +341,8 @@ impl DeviceStore {
                 Some(_) | None => counts.push((self.page_of(key), 1)),
             }
         }
-        counts.sort_unstable_by_key(|(_, count)| Reverse(*count));
-        counts
+        let order = ascending(&mut counts.iter().map(|(_, count)| !(*count as u64)));
+        order.iter().filter_map(|(_, at)| counts.get(*at).copied()).collect()
     }
 
     /// Returns the key of the page of a device, which may not exist yet.

@@ -148,7 +148,7 @@ fn post<'c>(
     recipe: &'c Recipe,
     context: &headwater::model::request::RequestContext,
 ) -> Result<ingest::IngestBatch<'c>, IngestError> {
-    let request = ingest::authorize(context, None, &recipe.config).request?;
+    let request = ingest::authorize(context, None, &recipe.config, None).request?;
     ingest::items(items, protocol, body, inflated, &request, &mut harness::ids(context))
 }
 
