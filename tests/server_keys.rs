@@ -350,7 +350,7 @@ fn a_server_may_send_more_at_once() {
         let body = body(count);
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
-        let mut request = ingest::authorize(context, None, &config).request.unwrap();
+        let mut request = ingest::authorize(context, None, &config, None).request.unwrap();
         request.check_signature(body.bytes)?;
         ingest::post(&body, &request, &mut harness::ids(context)).map(|batch| batch.beacons())
     };
