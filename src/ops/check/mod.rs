@@ -7,9 +7,14 @@
 pub mod finding;
 pub mod variables;
 
+use std::collections::BTreeMap;
+
 use toml::Table;
 
+use crate::config::stored_tenant::StoredTenant;
+use crate::config::tenant::Tenant;
 use crate::config::{Binding, Config, ConfigError, ConfigErrors, STORE};
+use crate::model::quota::DailyQuota;
 use crate::model::stream::{Service, Stream};
 use crate::model::stream_set::StreamSet;
 use crate::ops::bindings::{CLASSES, WranglerBindings};
@@ -113,15 +118,33 @@ pub fn tenants(
     let Ok(values) = decode::object(values) else {
         return vec![Finding::mistake("the values must be a JSON object of write keys")];
     };
+    let mut firsts = BTreeMap::new();
     let problems =
         values.into_iter().flat_map(|(key, value)| match config.tenants.find(Some(&key)) {
             Some(_) => vec![format!("{STORE}.{key} is a key of HEADWATER.keys, which goes first")],
             None => match config.stored_tenant(&key, &value.to_string()) {
-                Ok(_) => Vec::new(),
+                Ok(StoredTenant { tenant, .. }) => {
+                    let other_quota = other_quota(&mut firsts, &key, &tenant);
+                    other_quota.into_iter().collect()
+                }
                 Err(errors) => errors.iter().map(ConfigError::to_string).collect(),
             },
         });
     problems.map(Finding::mistake).collect()
+}
+
+/// Returns the problem if an earlier key of the tenant has another quota: the keys share it.
+fn other_quota(
+    firsts: &mut BTreeMap<String, (String, Option<DailyQuota>)>,
+    key: &str,
+    tenant: &Tenant,
+) -> Option<String> {
+    let quota = tenant.of_items.quota;
+    let first = firsts.entry(tenant.name.clone()).or_insert_with(|| (key.to_owned(), quota));
+    (first.1 != quota).then(|| {
+        let (first, name) = (&first.0, &tenant.name);
+        format!("{STORE}.{key}.quota must be that of {first}, which has the same tenant {name:?}")
+    })
 }
 
 impl CheckReport {

@@ -25,10 +25,11 @@ pub const HOMES: ShardNumber = 8;
 const SHARES_PER_SHARD: u64 = 4;
 
 /// When to ask again while other shards may give something back, in milliseconds.
-const RETRY_SOON_MS: u64 = 5_000;
+const RETRY_SOON_MS: u64 = 2_000;
 
-/// When to ask again otherwise, in milliseconds: a record may turn out not to be durable.
-const RETRY_LATE_MS: u64 = 60_000;
+/// When to ask again otherwise, in milliseconds: a record may turn out not to be durable, and give its
+/// event back.
+pub const RETRY_LATE_MS: u64 = 30_000;
 
 /// Rows of past days that one question deletes at most.
 const DELETED_ROWS: usize = 100;

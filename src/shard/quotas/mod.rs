@@ -20,5 +20,7 @@ pub mod reserve;
 #[cfg(test)]
 mod tests;
 
-/// After how long a shard gives back what it has not used, in milliseconds.
-pub const LEASE_MS: u64 = 20_000;
+/// After how long a shard gives back what it has not used, in milliseconds. An object without requests
+/// may be evicted after ten seconds, and a lease would be lost with it.
+/// Source: <https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/>
+pub const LEASE_MS: u64 = 8_000;

@@ -261,8 +261,8 @@ proptest! {
             world.events(shard, count, unused, call);
             world.wait(milliseconds, call);
         }
-        // A shard alone gets all that is left, once the others have given it back.
-        world.wait(4 * LEASE_MS, Call::Answered);
+        // A shard alone gets all that is left, once the others have given it back and it asks again.
+        world.wait(2 * LEASE_MS + ledger::RETRY_LATE_MS, Call::Answered);
         world.events(0, events, 0, Call::Answered);
         let day = UtcDay::of(world.now);
         prop_assert_eq!(world.accepted[&day], events);
