@@ -33,6 +33,9 @@ pub mod sessions;
 pub mod spill;
 pub mod storage;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::base::clock::Milliseconds;
 use crate::delivery::StreamBatch;
 use crate::delivery::aggregate::Aggregation;
@@ -40,6 +43,7 @@ use crate::delivery::destinations::Destinations;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::ShardNumber;
+use crate::model::quota::ItemTenant;
 use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
@@ -79,7 +83,7 @@ pub struct ShardCore {
 #[derive(Debug, Default)]
 pub struct AdmitRequest<'a> {
     pub items: Vec<ShardItem<'a>>,
-    /// One for each tenant that [`reserve::needs`] names.
+    /// One for each tenant that [`ShardCore::quota_needs`] names.
     pub reserves: Vec<QuotaReserve>,
 }
 
@@ -642,6 +646,29 @@ impl ShardCore {
             unreadable: self.spill.unreadable(),
             over_quota: self.quotas.over_quota(now, MAX_SHOWN),
         }
+    }
+
+    /// Returns how many events of each tenant with a quota `items` bring. If a lease has too little for
+    /// all of them, only new ones count: repeats of a request take nothing from other shards.
+    pub fn quota_needs(
+        &self,
+        items: &[ShardItem<'_>],
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Vec<(Arc<ItemTenant>, u64)> {
+        let needs = reserve::needs(items);
+        if needs.iter().all(|(tenant, need)| self.quotas.covers(tenant, *need, now)) {
+            return needs;
+        }
+        let mut found = BTreeSet::new();
+        let mut is_new = |item: &ShardItem<'_>, seen| {
+            let seen_key = item.event.as_ref().map(EventIdentity::seen_key);
+            seen_key
+                .is_none_or(|key| self.find_duplicate(&key, seen).is_none() && found.insert(key))
+        };
+        let seen = self.seen(items, storage, now);
+        let new = items.iter().zip(seen).filter(|(item, seen)| is_new(item, *seen));
+        reserve::needs(new.map(|(item, _)| item))
     }
 
     /// Returns its leases of the quotas of tenants.

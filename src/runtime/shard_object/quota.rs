@@ -20,7 +20,7 @@ use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest};
 use crate::shard::quotas::leases::ReserveStep;
 use crate::shard::quotas::ledger;
-use crate::shard::quotas::reserve::{ItemCharge, QuotaReserve, needs};
+use crate::shard::quotas::reserve::{ItemCharge, QuotaReserve};
 
 impl ShardObject {
     /// Reserves what `items` need of the quotas of their tenants. It asks the homes of those of which
@@ -31,7 +31,7 @@ impl ShardObject {
         config: &Rc<Config>,
         storage: &Sqlite,
     ) -> Result<Vec<QuotaReserve>, ShardError> {
-        let needs = needs(items);
+        let needs = self.with(|shard| shard.quota_needs(items, storage, now_ms()))?;
         let mut reserves = Vec::with_capacity(needs.len());
         for (tenant, need) in needs {
             reserves.push(loop {

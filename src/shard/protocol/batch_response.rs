@@ -206,7 +206,7 @@ mod tests {
                 ItemStatus::NotDurable { code, retry_after_s: 5 },
             ],
             sending: DeliveryStats { wait_ms: 1, send_ms: 2, retries: 3, spill_depth: 5 },
-            sessions: vec![Some(session), None, None, Some(session)],
+            sessions: vec![Some(session), None, None, None, Some(session)],
             overflowing: vec![DeviceKey::from_bytes([1; 16]), DeviceKey::from_bytes([2; 16])],
         }
     }

@@ -181,7 +181,8 @@ impl QuotaLeases {
             (lease.quota, lease.left, lease.over) = (quota, 0, None);
         }
         if need <= lease.left {
-            return lease.reserve(tenant, need, QuotaShortage::Over);
+            // An event beyond the need was no duplicate after all.
+            return lease.reserve(tenant, need, QuotaShortage::Unknown);
         }
         if lease.is_asking(now) {
             return ReserveStep::Wait;
@@ -198,6 +199,13 @@ impl QuotaLeases {
             false => lease.used.saturating_sub(lease.reported),
         };
         ReserveStep::Ask(lease.ask(&tenant.name, shard, missing, expected.max(missing), now))
+    }
+
+    /// Whether the lease of a tenant has `need` events.
+    pub fn covers(&self, tenant: &ItemTenant, need: u64, now: Milliseconds) -> bool {
+        self.leases.get(&tenant.name).is_some_and(|lease| {
+            lease.day == UtcDay::of(now) && Some(lease.quota) == tenant.quota && need <= lease.left
+        })
     }
 
     /// Applies the answer to `request`, or that there is none.

@@ -242,8 +242,7 @@ fn an_event_that_a_request_has_twice_is_charged_once() {
     let mut bench = Bench::new(ShardConfig::default());
     let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
     let items = vec![limited(1), limited(1), limited(2)];
-    let needs = reserve::needs(&items);
-    assert_eq!(needs, [(quota(), 3)]);
+    assert_eq!(bench.shard.quota_needs(&items, &bench.storage, bench.now), [(quota(), 2)]);
     let (leases, now) = (bench.shard.quotas(), bench.now);
     let ReserveStep::Ask(request) = leases.reserve(&quota(), 3, 0, now, || 1) else { panic!() };
     let grant = LeaseGrant { extra: 3, over_since: None, retry_after_ms: 0 };
@@ -284,4 +283,17 @@ fn without_a_reserve_nothing_is_known_of_a_quota() {
         admitted.admissions.iter().map(|it| *it == unknown).collect::<Vec<_>>(),
         [true, false]
     );
+}
+
+#[test]
+fn repeats_need_nothing_of_a_quota() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
+    admit_within(&mut bench, vec![limited(1)], 1);
+    let needs =
+        |items: &[ShardItem<'static>]| bench.shard.quota_needs(items, &bench.storage, bench.now);
+    assert_eq!(needs(&[limited(1), limited(1)]), []);
+    assert_eq!(needs(&[limited(1), limited(2), event(1, 3, 0)]), [(quota(), 1)]);
+    let failed = with_quota(failed(&json!({})), QuotaUse::One);
+    assert_eq!(needs(&[failed.clone(), failed]), [(quota(), 2)]);
 }
