@@ -78,6 +78,8 @@ class Store:
     def write(self, key: str, value: Mapping[str, Any], *others: Mapping[str, str]) -> None:
         """Writes the value of a write key, and other entries with it."""
         metadata = {"tenant": value["tenant"], "off": value.get("off", False)}
+        if "quota" in value:
+            metadata |= value["quota"]
         entry = {"key": key, "value": json.dumps(value), "metadata": metadata}
         with file_of([entry, *others]) as file:
             self._wrangler.key_values("bulk", "put", file, *self._options)
@@ -121,7 +123,8 @@ def listed(store: Store) -> None:
     for entry in entries:
         metadata = entry.get("metadata") or {}
         state = {True: "off", False: "on"}.get(metadata.get("off"), "?")
-        print(f"{entry['name']:{width}}  {state:3}  {metadata.get('tenant', '?')}")
+        quota = f"  {metadata['events_per_day']} a day" if "events_per_day" in metadata else ""
+        print(f"{entry['name']:{width}}  {state:3}  {metadata.get('tenant', '?')}{quota}")
 
 
 def check(store: Store, file: str | None) -> None:

@@ -104,6 +104,9 @@ class ImportSender:
             raise WorkerError("the worker is of an earlier version: it reports nothing about the events of an SDK; deploy this one")
         if len(reported) != count:
             raise WorkerError(f"the worker answers {len(reported)} verdicts to {count} events")
+        if any(each.get("outcome") == "over_quota" for each in reported):
+            # What it has taken of them is a duplicate then.
+            raise WorkerError("the tenant has used up its events of the day; raise its quota, or run the same command again tomorrow (UTC)")
         fields = ("outcome", "code", "message", "event_id", "pointer")
         return [Verdict(**{field: each[field] for field in fields if each.get(field)}) for each in reported]
 

@@ -95,7 +95,7 @@ impl HeadwaterConfig {
         };
         let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = delivery_mode::read(&mut table);
-        let (tenants, inherited) = tenants::tenants(&mut table, rules).unzip();
+        let (tenants, inherited) = tenants::tenants(&mut table, rules, &mode).unzip();
         let tenant_streams = tenant_streams(&mut table, rules.store);
         let limits = limits(&mut table);
         let unknown_events = table

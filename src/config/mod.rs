@@ -16,6 +16,7 @@ pub mod operator_keys;
 pub mod origins;
 pub mod privacy;
 pub mod protocols;
+mod quota;
 pub mod renamed_streams;
 pub mod renamed_words;
 pub mod routes;

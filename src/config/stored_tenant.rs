@@ -105,9 +105,21 @@ impl Config {
         };
         let has_secret = HasSecret::of(self.secret.as_ref());
         let value = Value::Object(fields);
-        let tenant = tenant_of_key(&mut table, key, key, value, &self.inherited, has_secret)?;
+        let (whole, mode) = (&self.inherited, &self.mode);
+        let tenant = tenant_of_key(&mut table, key, key, value, whole, has_secret, mode)?;
         self.check_stored_routes(key, &tenant, &mut table);
+        self.check_stored_quota(key, &tenant, &mut table);
         Some(StoredTenant { tenant, key: switch })
+    }
+
+    /// Checks that a tenant that has keys in the configuration, too, has the quota of these.
+    fn check_stored_quota(&self, key: &str, tenant: &Tenant, table: &mut ConfigTable<'_>) {
+        let of_config = self.tenants.named(&tenant.name);
+        if of_config.is_some_and(|of_config| of_config.of_items != tenant.of_items) {
+            let problem =
+                format!("must be that of HEADWATER.keys, which has the tenant {:?}", tenant.name);
+            table.error(&format!("{key}.quota"), problem);
+        }
     }
 
     /// Checks that the streams of a tenant's own routes are those of the configuration.
@@ -195,6 +207,8 @@ mod tests {
             json!({"tenant": "a", "origins": []}),
             json!({"tenant": "a", "gpc": "hide"}),
             json!({"tenant": "a", "origin": ["*"]}),
+            json!({"tenant": "a", "quota": {"events_per_day": 0}}),
+            json!({"tenant": "a", "quota": {"events_per_day": 1}}),
             json!({"tenant": "a", "routes": [{"level": "low", "to": "firehose:events"}]}),
             json!({}),
         ] {

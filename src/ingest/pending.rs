@@ -2,16 +2,18 @@
 //! destination.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
+use crate::config::tenant::Tenant;
 use crate::model::device_key::DeviceKey;
 use crate::model::placement::{ShardNumber, shard_of};
+use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::enrich::EnrichedEvent;
 use crate::pipeline::privacy::visitor::Visitor;
-use crate::pipeline::route::Routes;
 use crate::shard::config::ShardConfig;
 use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
@@ -49,13 +51,21 @@ impl<'a> PendingRecord<'a> {
     pub(super) fn of_event(
         enriched: &EnrichedEvent<'_>,
         to: &'a StreamSet,
-        routes: &'a Routes,
+        (tenant, quota_use): (&'a Tenant, QuotaUse),
         record: Record,
         config: &Config,
     ) -> Self {
         let (beacon_index, to) = (enriched.event_index, Cow::Borrowed(to));
+        let of_items = Arc::clone(&tenant.of_items);
+        let item = ShardItem {
+            to,
+            tenant: of_items,
+            quota_use,
+            record,
+            event: None,
+            previous_shard: None,
+        };
         let Some(sharding) = config.sharding() else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
             return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
         let event = event_identity(enriched, &sharding.session_start_events);
@@ -71,18 +81,19 @@ impl<'a> PendingRecord<'a> {
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
-        let item = ShardItem { to, record, event: Some(event), previous_shard };
-        Self { beacon_index, shard, overflow: Some(&routes.of_overflow().to), item }
+        let item = ShardItem { event: Some(event), previous_shard, ..item };
+        Self { beacon_index, shard, overflow: Some(&tenant.routes.of_overflow().to), item }
     }
 
     /// Builds a pending record of a failed event, for the stream of failed events, or its set.
-    pub(super) const fn of_failed_event(
+    pub(super) fn of_failed_event(
         beacon_index: usize,
         to: &'a StreamSet,
+        (tenant, quota_use): (&Tenant, QuotaUse),
         record: Record,
     ) -> Self {
-        let to = Cow::Borrowed(to);
-        let item = ShardItem { to, record, event: None, previous_shard: None };
+        let (to, tenant) = (Cow::Borrowed(to), Arc::clone(&tenant.of_items));
+        let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
 
@@ -94,6 +105,8 @@ impl<'a> PendingRecord<'a> {
         let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
         let item = ShardItem {
             to: Cow::Borrowed(to),
+            tenant: self.item.tenant,
+            quota_use: self.item.quota_use,
             record: self.item.record.of_overflow(),
             event: Some(event),
             previous_shard: None,
@@ -233,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::{DeviceId, EventId};
+    use crate::model::quota::ItemTenant;
     use crate::model::record;
     use crate::model::replay::Redelivery;
 
@@ -240,9 +254,11 @@ mod tests {
 
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
         let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
-        let record = record::tests::record("a");
+        let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+        let (record, quota_use) = (record::tests::record("a"), QuotaUse::One);
         let Some((device, key, event_id)) = event else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
+            let item =
+                ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
             return PendingRecord {
                 beacon_index: 0,
                 shard: ShardChoice::Any,
@@ -257,7 +273,8 @@ mod tests {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
         };
-        let item = ShardItem { to, record, event: Some(event), previous_shard: None };
+        let item =
+            ShardItem { to, tenant, quota_use, record, event: Some(event), previous_shard: None };
         PendingRecord { beacon_index: 0, shard, overflow: None, item }
     }
 

@@ -275,7 +275,9 @@ impl<'a> Shard<'a> {
         let destinations = &self.recipe.config.destinations;
         let request = batch_request::encode(records.iter().map(|pending| &pending.item));
         let items = batch_request::decode(&request).unwrap();
-        let admitted = self.core.admit(items, &self.rows, destinations, NOW, || [7; 10], |_| false);
+        assert_eq!(self.core.quota_needs(&items, &self.rows, NOW), []);
+        let admitted =
+            self.core.admit(items.into(), &self.rows, destinations, NOW, || [7; 10], |_| false);
         drop(black_box(admitted.unwrap()));
     }
 

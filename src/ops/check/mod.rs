@@ -7,9 +7,13 @@
 pub mod finding;
 pub mod variables;
 
+use std::collections::BTreeMap;
+
 use toml::Table;
 
+use crate::config::tenant::Tenant;
 use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig, STORE};
+use crate::model::quota::DailyQuota;
 use crate::model::stream::{Service, Stream};
 use crate::model::stream_set::StreamSet;
 use crate::ops::bindings::{CLASSES, WranglerBindings};
@@ -120,7 +124,7 @@ pub fn tenants(
     let Ok(values) = decode::object(values) else {
         return vec![Finding::mistake("the values must be a JSON object of write keys")];
     };
-    let mut findings = Vec::new();
+    let (mut findings, mut firsts) = (Vec::new(), BTreeMap::new());
     for (key, value) in values {
         if config.tenants.find(Some(&key)).is_some() {
             let problem = format!("{STORE}.{key} is a key of HEADWATER.keys, which goes first");
@@ -128,11 +132,32 @@ pub fn tenants(
             continue;
         }
         let (read, warnings) = config.stored_tenant_and_warnings(&key, &value.to_string());
-        let errors = read.err().unwrap_or_default();
-        findings.extend(errors.iter().map(|error| Finding::mistake(error.to_string())));
+        match read {
+            Ok(stored) => {
+                let other_quota = other_quota(&mut firsts, &key, &stored.tenant);
+                findings.extend(other_quota.map(Finding::mistake));
+            }
+            Err(errors) => {
+                findings.extend(errors.iter().map(|error| Finding::mistake(error.to_string())));
+            }
+        }
         findings.extend(warnings.iter().map(|warning| Finding::warning(warning.to_string())));
     }
     findings
+}
+
+/// Returns the problem if an earlier key of the tenant has another quota: the keys share it.
+fn other_quota(
+    firsts: &mut BTreeMap<String, (String, Option<DailyQuota>)>,
+    key: &str,
+    tenant: &Tenant,
+) -> Option<String> {
+    let quota = tenant.of_items.quota;
+    let first = firsts.entry(tenant.name.clone()).or_insert_with(|| (key.to_owned(), quota));
+    (first.1 != quota).then(|| {
+        let (first, name) = (&first.0, &tenant.name);
+        format!("{STORE}.{key}.quota must be that of {first}, which has the same tenant {name:?}")
+    })
 }
 
 impl CheckReport {

@@ -322,6 +322,12 @@ fn values_of_the_store_are_checked_with_one_configuration() {
             "TENANTS.pk_own is a key of HEADWATER.keys, which goes first",
         ]
     );
+    let quotas =
+        r#"{"pk_1": {"tenant": "a", "quota": {"events_per_day": 5}}, "pk_2": {"tenant": "a"}}"#;
+    assert_eq!(
+        check(quotas, &bound, CheckScope::Top),
+        ["TENANTS.pk_2.quota must be that of pk_1, which has the same tenant \"a\""]
+    );
     assert_eq!(
         check("[]", &bound, CheckScope::All),
         ["the values must be a JSON object of write keys"]

@@ -11,6 +11,7 @@ mod stream_sets;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::quota::{ItemTenant, QuotaUse};
 use crate::model::replay::Redelivery;
 use crate::shard::sessions::SessionEvent;
 use crate::shard::storage::Table;
@@ -65,7 +67,10 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
 
 fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
-    ShardItem { to: Cow::Owned(stream(EVENTS).into()), record, event: None, previous_shard: None }
+    let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+    let to = Cow::Owned(stream(EVENTS).into());
+    let quota_use = QuotaUse::One;
+    ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
@@ -158,7 +163,14 @@ impl Bench {
         };
         let sick = self.sick.clone();
         let is_sick = |of: &Stream| sick.contains(of);
-        self.shard.admit(items, &self.storage, &self.config.destinations, self.now, random, is_sick)
+        self.shard.admit(
+            items.into(),
+            &self.storage,
+            &self.config.destinations,
+            self.now,
+            random,
+            is_sick,
+        )
     }
 
     fn admit(&mut self, items: Vec<ShardItem<'static>>) -> AdmitResult {
