@@ -163,7 +163,9 @@ impl<'a> IngestBatch<'a> {
             stripped,
             original,
         };
-        self.queue_failed_event(Record::of_failed_event(&failed, &self.context.facts), beacon_index)
+        let PipelineContext { config, facts, .. } = &self.context;
+        let key = config.device_hasher.of_event(&failed.tenant, failed.event_id);
+        self.queue_failed_event(Record::of_failed_event(&failed, &key, facts), beacon_index)
     }
 
     /// Returns the original bytes without what privacy removes, and the signal for which

@@ -260,7 +260,8 @@ impl<'a> PipelineContext<'a> {
         enriched: EnrichedEvent<'_>,
         route: &'a Route,
     ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
-        match Record::of_event(&enriched, route.sample, self.config.columns) {
+        let key = enriched.device_key(&self.config.device_hasher);
+        match Record::of_event(&enriched, &key, route.sample, self.config.columns) {
             Ok(record) => Ok(AcceptedBeacon {
                 event_id: enriched.event.id,
                 catalogued: match enriched.event.schema {
@@ -270,6 +271,7 @@ impl<'a> PipelineContext<'a> {
                 stripped: enriched.stripped,
                 pending: PendingRecord::of_event(
                     &enriched,
+                    key,
                     &route.to,
                     self.routes,
                     record,

@@ -19,8 +19,10 @@ use super::*;
 use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
+use crate::model::device_key::DeviceHasher;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::replay::Redelivery;
+use crate::shard::protocol::batch_request::Sender;
 use crate::shard::sessions::SessionEvent;
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
@@ -58,6 +60,7 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
         stated_time: None,
         device: known,
         redelivery: Redelivery::No,
+        sender: Sender::default(),
     };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     ShardItem { event: Some(identity), ..failed(&line) }

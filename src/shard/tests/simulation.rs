@@ -109,7 +109,7 @@ pub fn route(number: u64) -> usize {
 fn item(number: u64) -> ShardItem<'static> {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
     let key = match device {
-        4 => DeviceKey::of_event("a", event_id(event)),
+        4 => DeviceHasher::new(None).of_event("a", event_id(event)),
         _ => key(device),
     };
     let device = match device {
@@ -122,8 +122,14 @@ fn item(number: u64) -> ShardItem<'static> {
         event_id: event_id(event),
         starts_session: number % 11 == 3,
     };
-    let identity =
-        EventIdentity { key, session_event, stated_time: None, device, redelivery: Redelivery::No };
+    let identity = EventIdentity {
+        key,
+        session_event,
+        stated_time: None,
+        device,
+        redelivery: Redelivery::No,
+        sender: Sender::default(),
+    };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
     ShardItem { to: Cow::Owned(stream(STREAMS[route(number)]).into()), event, ..failed(&line) }
