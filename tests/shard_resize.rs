@@ -3,9 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
+use headwater::model::quota::ItemTenant;
 use headwater::model::record::Record;
 use headwater::model::replay::Redelivery;
 use headwater::model::stream_set::StreamSet;
@@ -49,6 +51,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
         to: Cow::Owned(StreamSet::parse("firehose:events").unwrap()),
+        tenant: Arc::new(ItemTenant { name: "a".to_owned(), quota: None }),
         record: Record::restore("key", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::Origins;
 use crate::config::snowplow::SnowplowConfig;
+use crate::model::quota::ItemTenant;
 use crate::pipeline::privacy::PrivacyPolicy;
 use crate::pipeline::route::Routes;
 
@@ -26,6 +27,8 @@ pub struct Tenant {
     /// The event names for the names that SDKs of other collectors send.
     pub names: Arc<BTreeMap<String, String>>,
     pub snowplow: SnowplowConfig,
+    /// Its name again, and its quota, as each of its records has them.
+    pub of_items: Arc<ItemTenant>,
     /// Whether its write key sets `routes`; otherwise they are those of the top level.
     pub has_own_routes: bool,
 }

@@ -10,6 +10,7 @@ use super::table::ConfigTable;
 use super::{origins, protocols, routes, snowplow};
 use crate::config::tenant::{Tenant, Tenants};
 use crate::config::{Binding, tenant};
+use crate::model::quota::ItemTenant;
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 
@@ -44,6 +45,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenan
         routes: Arc::new(routes?),
         names: Arc::new(names),
         snowplow,
+        of_items: Arc::new(ItemTenant { name: tenant::DEFAULT.to_owned(), quota: None }),
         has_own_routes: false,
     };
     let tenants = match keys {
@@ -114,8 +116,10 @@ pub fn tenant_of_key(
         let has_own_routes = table.peek("routes").is_some();
         let routes =
             table.or_inherit(&whole.routes, "routes", |table| routes::routes(table).map(Arc::new));
+        let name = name?;
         Some(Tenant {
-            name: name?,
+            of_items: Arc::new(ItemTenant { name: name.clone(), quota: None }),
+            name,
             origins: origins?,
             privacy,
             routes: routes?,

@@ -246,14 +246,15 @@ impl<'a> IngestBatch<'a> {
         records: Result<Vec<Record>, RecordError>,
         beacon_index: usize,
     ) -> Result<(), IngestError> {
-        let stream = &self.context.config.destinations.failed;
+        let PipelineContext { config, tenant, .. } = self.context;
+        let stream = &config.destinations.failed;
         let records = records.map_err(|error| IngestError::NotDurable {
             stream: stream.to_string(),
             code: error.to_string(),
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
         for record in records {
-            self.queue(PendingRecord::of_failed_event(beacon_index, stream, record));
+            self.queue(PendingRecord::of_failed_event(beacon_index, stream, tenant, record));
         }
         Ok(())
     }

@@ -26,14 +26,13 @@ use crate::pipeline::enrich::client::Client;
 use crate::pipeline::enrich::{BotPolicy, EnrichedEvent, RequestFacts};
 use crate::pipeline::privacy::redact::StatedAddresses;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
-use crate::pipeline::route::{Route, RouteInput, Routes};
+use crate::pipeline::route::{Route, RouteInput};
 use crate::pipeline::{clean, enrich, privacy, validate};
 
 /// State that all beacons of a request share.
 #[derive(Debug)]
 pub(super) struct PipelineContext<'a> {
     pub(super) config: &'a Config,
-    pub(super) routes: &'a Routes,
     pub(super) facts: RequestFacts<'a>,
     pub(super) envelope: Envelope,
     pub(super) tenant: &'a Tenant,
@@ -58,7 +57,6 @@ impl<'a> PipelineContext<'a> {
         let facts = request_facts(request.as_ref().unwrap_or(context), tenant, config);
         Self {
             config,
-            routes: &tenant.routes,
             facts: RequestFacts { verified, ..facts },
             envelope: replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone()),
             tenant,
@@ -206,7 +204,8 @@ impl<'a> PipelineContext<'a> {
             return Err(BeaconStop::Dropped(event.id, DropReason::Bot));
         }
         let subject = RouteInput::of_event(event, facts.tenant, bot);
-        let route = self.routes.route(RouteInput { historical: facts.historical, ..subject });
+        let route =
+            self.tenant.routes.route(RouteInput { historical: facts.historical, ..subject });
         match route.sample.is_none_or(|sample| sample.takes(event)) {
             true => Ok(route),
             false => Err(BeaconStop::Dropped(event.id, DropReason::Sampled)),
@@ -273,7 +272,7 @@ impl<'a> PipelineContext<'a> {
                     &enriched,
                     key,
                     &route.to,
-                    self.routes,
+                    self.tenant,
                     record,
                     self.config,
                 ),

@@ -2,15 +2,16 @@
 //! destination.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
+use crate::config::tenant::Tenant;
 use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::record::Record;
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::enrich::EnrichedEvent;
-use crate::pipeline::route::Routes;
 use crate::shard::config::ShardConfig;
 use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
@@ -49,13 +50,15 @@ impl<'a> PendingRecord<'a> {
         enriched: &EnrichedEvent<'_>,
         key: DeviceKey,
         to: &'a StreamSet,
-        routes: &'a Routes,
+        tenant: &'a Tenant,
         record: Record,
         config: &Config,
     ) -> Self {
         let (beacon_index, to) = (enriched.event_index, Cow::Borrowed(to));
+        let of_items = Arc::clone(&tenant.of_items);
         let Some(sharding) = config.sharding() else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
+            let item =
+                ShardItem { to, tenant: of_items, record, event: None, previous_shard: None };
             return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
         let hasher = &config.device_hasher;
@@ -73,18 +76,19 @@ impl<'a> PendingRecord<'a> {
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
-        let item = ShardItem { to, record, event: Some(event), previous_shard };
-        Self { beacon_index, shard, overflow: Some(&routes.of_overflow().to), item }
+        let item = ShardItem { to, tenant: of_items, record, event: Some(event), previous_shard };
+        Self { beacon_index, shard, overflow: Some(&tenant.routes.of_overflow().to), item }
     }
 
     /// Builds a pending record of a failed event, for the stream of failed events, or its set.
-    pub(super) const fn of_failed_event(
+    pub(super) fn of_failed_event(
         beacon_index: usize,
         to: &'a StreamSet,
+        tenant: &Tenant,
         record: Record,
     ) -> Self {
-        let to = Cow::Borrowed(to);
-        let item = ShardItem { to, record, event: None, previous_shard: None };
+        let (to, tenant) = (Cow::Borrowed(to), Arc::clone(&tenant.of_items));
+        let item = ShardItem { to, tenant, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
 
@@ -96,6 +100,7 @@ impl<'a> PendingRecord<'a> {
         let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
         let item = ShardItem {
             to: Cow::Borrowed(to),
+            tenant: self.item.tenant,
             record: self.item.record.of_overflow(),
             event: Some(event),
             previous_shard: None,
@@ -246,6 +251,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::{DeviceId, EventId};
+    use crate::model::quota::ItemTenant;
     use crate::model::record;
     use crate::model::replay::Redelivery;
 
@@ -253,9 +259,10 @@ mod tests {
 
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
         let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
+        let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
         let record = record::tests::record("a");
         let Some((device, key, event_id)) = event else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
+            let item = ShardItem { to, tenant, record, event: None, previous_shard: None };
             return PendingRecord {
                 beacon_index: 0,
                 shard: ShardChoice::Any,
@@ -277,7 +284,7 @@ mod tests {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
         };
-        let item = ShardItem { to, record, event: Some(event), previous_shard: None };
+        let item = ShardItem { to, tenant, record, event: Some(event), previous_shard: None };
         PendingRecord { beacon_index: 0, shard, overflow: None, item }
     }
 

@@ -11,6 +11,7 @@ mod stream_sets;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::device_key::DeviceHasher;
 use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::quota::ItemTenant;
 use crate::model::replay::Redelivery;
 use crate::shard::protocol::batch_request::Sender;
 use crate::shard::sessions::SessionEvent;
@@ -68,7 +70,9 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
 
 fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
-    ShardItem { to: Cow::Owned(stream(EVENTS).into()), record, event: None, previous_shard: None }
+    let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+    let to = Cow::Owned(stream(EVENTS).into());
+    ShardItem { to, tenant, record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
