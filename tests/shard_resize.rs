@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
-use headwater::model::quota::ItemTenant;
+use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::record::Record;
 use headwater::model::replay::Redelivery;
 use headwater::model::stream_set::StreamSet;
@@ -52,6 +52,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
     ShardItem {
         to: Cow::Owned(StreamSet::parse("firehose:events").unwrap()),
         tenant: Arc::new(ItemTenant { name: "a".to_owned(), quota: None }),
+        quota_use: QuotaUse::One,
         record: Record::restore("key", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),

@@ -16,6 +16,7 @@ use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Outcome, OutcomeKind};
+use crate::model::quota::QuotaUse;
 use crate::model::record::{Record, RecordError};
 use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
@@ -163,9 +164,10 @@ impl<'a> IngestBatch<'a> {
             stripped,
             original,
         };
-        let PipelineContext { config, facts, .. } = &self.context;
+        let PipelineContext { config, facts, quota_use, .. } = &self.context;
         let key = config.device_hasher.of_event(&failed.tenant, failed.event_id);
-        self.queue_failed_event(Record::of_failed_event(&failed, &key, facts), beacon_index)
+        let records = Record::of_failed_event(&failed, &key, facts);
+        self.queue_failed_event(records, beacon_index, *quota_use)
     }
 
     /// Returns the original bytes without what privacy removes, and the signal for which
@@ -240,11 +242,13 @@ impl<'a> IngestBatch<'a> {
         Ok(self)
     }
 
-    /// Queues the records of a failed event for the stream of failed events.
+    /// Queues the records of a failed event for the stream of failed events. They take `quota_use`
+    /// together.
     fn queue_failed_event(
         &mut self,
         records: Result<Vec<Record>, RecordError>,
         beacon_index: usize,
+        mut quota_use: QuotaUse,
     ) -> Result<(), IngestError> {
         let PipelineContext { config, tenant, .. } = self.context;
         let stream = &config.destinations.failed;
@@ -254,7 +258,11 @@ impl<'a> IngestBatch<'a> {
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
         for record in records {
-            self.queue(PendingRecord::of_failed_event(beacon_index, stream, tenant, record));
+            let of_tenant = (tenant, quota_use);
+            self.queue(PendingRecord::of_failed_event(beacon_index, stream, of_tenant, record));
+            if quota_use == QuotaUse::One {
+                quota_use = QuotaUse::WithPrevious;
+            }
         }
         Ok(())
     }
@@ -303,6 +311,7 @@ impl<'a> IngestBatch<'a> {
                     }
                     Some(Outcome::Failed(rejected::violation(&**to, &code)))
                 }
+                ItemStatus::OverQuota => Some(Outcome::OverQuota),
                 ItemStatus::NotDurable { code, retry_after_s } => {
                     let stream = to.to_string();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
@@ -316,6 +325,33 @@ impl<'a> IngestBatch<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Removes from `records`, which are delivered directly, those of the events for which the quota
+    /// of their tenant has no room: only the first `granted` are within it.
+    pub fn keep_within_quota(
+        &mut self,
+        records: Vec<PendingRecord<'a>>,
+        granted: u64,
+    ) -> Vec<PendingRecord<'a>> {
+        let (mut left, mut is_within) = (granted, true);
+        let (within, over): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|pending| match pending.item.quota_use {
+                QuotaUse::Nothing => true,
+                QuotaUse::WithPrevious => is_within,
+                QuotaUse::One => {
+                    is_within = left > 0;
+                    left = left.saturating_sub(1);
+                    is_within
+                }
+            });
+        self.in_delivery = self.in_delivery.saturating_sub(over.len());
+        for PendingRecord { beacon_index, .. } in over {
+            if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
+                *outcome = Outcome::OverQuota;
+            }
+        }
+        within
     }
 
     /// Applies the report of one stream's delivery; `beacons` has the index of each record's
@@ -363,7 +399,9 @@ impl<'a> IngestBatch<'a> {
         if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
-        self.queue_failed_event(Record::of_rejected(record, stream, code), beacon_index)
+        // Its event was counted already.
+        let records = Record::of_rejected(record, stream, code);
+        self.queue_failed_event(records, beacon_index, QuotaUse::Nothing)
     }
 
     /// The bytes of the records that were not taken out for delivery.

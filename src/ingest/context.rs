@@ -17,6 +17,7 @@ use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::geo::ZoneOffsets;
 use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::protocol::Protocol;
+use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
 use crate::model::repairs::Repairs;
 use crate::model::request::RequestContext;
@@ -36,6 +37,8 @@ pub(super) struct PipelineContext<'a> {
     pub(super) facts: RequestFacts<'a>,
     pub(super) envelope: Envelope,
     pub(super) tenant: &'a Tenant,
+    /// What each of its beacons takes of the tenant's quota. A replay was counted when it failed.
+    pub(super) quota_use: QuotaUse,
     pub(super) limits: &'a Limits,
     /// Whether its beacons may have the fields of a server.
     pub(super) has_server_fields: bool,
@@ -60,6 +63,7 @@ impl<'a> PipelineContext<'a> {
             facts: RequestFacts { verified, ..facts },
             envelope: replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone()),
             tenant,
+            quota_use: if replayed.is_some() { QuotaUse::Nothing } else { QuotaUse::One },
             limits: &config.limits,
             has_server_fields: verified,
             request,
@@ -272,7 +276,7 @@ impl<'a> PipelineContext<'a> {
                     &enriched,
                     key,
                     &route.to,
-                    self.tenant,
+                    (self.tenant, self.quota_use),
                     record,
                     self.config,
                 ),

@@ -39,6 +39,10 @@ pub enum IngestError {
     /// The platform's rate limiter has counted too many requests of the client's address.
     #[error("too many requests come from this address; send again")]
     RateLimited,
+    /// All events of the request are over the quota of their tenant. It is the answer of protocols
+    /// that have no verdicts.
+    #[error("the tenant has used up its events of the day; do not send again")]
+    OverQuota,
     /// The body can't be split into beacons.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -79,7 +83,9 @@ impl HttpError for IngestError {
     fn status(&self) -> u16 {
         match self {
             Self::UnknownKey(_) | Self::BadSignature(_) => 401,
-            Self::OriginNotAllowed(_) | Self::Replay(ReplayError::NotAllowed) => 403,
+            Self::OriginNotAllowed(_) | Self::OverQuota | Self::Replay(ReplayError::NotAllowed) => {
+                403
+            }
             Self::Replay(ReplayError::Unreadable)
             | Self::TruncatedBody
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
@@ -111,6 +117,7 @@ impl HttpError for IngestError {
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
             Self::RateLimited => "rate_limited",
+            Self::OverQuota => "over_quota",
             Self::TruncatedBody => "body_cut_short",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
@@ -145,6 +152,7 @@ impl HttpError for IngestError {
             Self::UnknownKey(_)
             | Self::BadSignature(_)
             | Self::OriginNotAllowed(_)
+            | Self::OverQuota
             | Self::Replay(_)
             | Self::Protocol(_)
             | Self::TruncatedBody => None,

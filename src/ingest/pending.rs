@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::tenant::Tenant;
 use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::placement::{ShardNumber, shard_of};
+use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::enrich::EnrichedEvent;
@@ -50,15 +51,21 @@ impl<'a> PendingRecord<'a> {
         enriched: &EnrichedEvent<'_>,
         key: DeviceKey,
         to: &'a StreamSet,
-        tenant: &'a Tenant,
+        (tenant, quota_use): (&'a Tenant, QuotaUse),
         record: Record,
         config: &Config,
     ) -> Self {
         let (beacon_index, to) = (enriched.event_index, Cow::Borrowed(to));
         let of_items = Arc::clone(&tenant.of_items);
+        let item = ShardItem {
+            to,
+            tenant: of_items,
+            quota_use,
+            record,
+            event: None,
+            previous_shard: None,
+        };
         let Some(sharding) = config.sharding() else {
-            let item =
-                ShardItem { to, tenant: of_items, record, event: None, previous_shard: None };
             return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
         let hasher = &config.device_hasher;
@@ -76,7 +83,7 @@ impl<'a> PendingRecord<'a> {
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
-        let item = ShardItem { to, tenant: of_items, record, event: Some(event), previous_shard };
+        let item = ShardItem { event: Some(event), previous_shard, ..item };
         Self { beacon_index, shard, overflow: Some(&tenant.routes.of_overflow().to), item }
     }
 
@@ -84,11 +91,11 @@ impl<'a> PendingRecord<'a> {
     pub(super) fn of_failed_event(
         beacon_index: usize,
         to: &'a StreamSet,
-        tenant: &Tenant,
+        (tenant, quota_use): (&Tenant, QuotaUse),
         record: Record,
     ) -> Self {
         let (to, tenant) = (Cow::Borrowed(to), Arc::clone(&tenant.of_items));
-        let item = ShardItem { to, tenant, record, event: None, previous_shard: None };
+        let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
 
@@ -101,6 +108,7 @@ impl<'a> PendingRecord<'a> {
         let item = ShardItem {
             to: Cow::Borrowed(to),
             tenant: self.item.tenant,
+            quota_use: self.item.quota_use,
             record: self.item.record.of_overflow(),
             event: Some(event),
             previous_shard: None,
@@ -260,9 +268,10 @@ mod tests {
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
         let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
         let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
-        let record = record::tests::record("a");
+        let (record, quota_use) = (record::tests::record("a"), QuotaUse::One);
         let Some((device, key, event_id)) = event else {
-            let item = ShardItem { to, tenant, record, event: None, previous_shard: None };
+            let item =
+                ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
             return PendingRecord {
                 beacon_index: 0,
                 shard: ShardChoice::Any,
@@ -284,7 +293,8 @@ mod tests {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
         };
-        let item = ShardItem { to, tenant, record, event: Some(event), previous_shard: None };
+        let item =
+            ShardItem { to, tenant, quota_use, record, event: Some(event), previous_shard: None };
         PendingRecord { beacon_index: 0, shard, overflow: None, item }
     }
 

@@ -13,7 +13,7 @@
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
-//! [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
+//! [`quotas`] counts the events of tenants with a daily quota. [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
 //! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
 //! seen events. [`batcher`] holds the records in memory, for as long
 //! as [`arrivals`] makes it worth the wait, and [`spill`] those in storage. [`alarm`]
@@ -28,6 +28,7 @@ pub mod dedup;
 pub mod device_rates;
 pub mod device_store;
 pub mod protocol;
+pub mod quotas;
 pub mod sessions;
 pub mod spill;
 pub mod storage;
@@ -44,6 +45,8 @@ use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::shard::dedup::{DedupKey, DedupWindow};
+use crate::shard::quotas::leases::{OverQuota, QuotaLeases};
+use crate::shard::quotas::reserve::{self, ItemCharge, QuotaReserve, QuotaShortage};
 use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
@@ -69,6 +72,21 @@ pub struct ShardCore {
     device_rates: DeviceRates,
     /// The most events of a device in a minute, before it overflows.
     device_events_per_minute: u32,
+    quotas: QuotaLeases,
+}
+
+/// The items of a request, and what it has reserved of the quotas of their tenants.
+#[derive(Debug, Default)]
+pub struct AdmitRequest<'a> {
+    pub items: Vec<ShardItem<'a>>,
+    /// One for each tenant that [`reserve::needs`] names.
+    pub reserves: Vec<QuotaReserve>,
+}
+
+impl<'a> From<Vec<ShardItem<'a>>> for AdmitRequest<'a> {
+    fn from(items: Vec<ShardItem<'a>>) -> Self {
+        Self { items, reserves: Vec::new() }
+    }
 }
 
 /// The state of an item after its admission.
@@ -79,6 +97,8 @@ pub enum Admission {
     Queued(Slot),
     /// Its event is queued in this slot already, and shares its result.
     DuplicateOf(Slot),
+    /// Nothing is left of its tenant's quota, or nothing is known about it.
+    Short(QuotaShortage),
 }
 
 /// The result of an admission.
@@ -86,6 +106,8 @@ pub enum Admission {
 pub struct AdmitResult {
     /// One admission for each item, in their order.
     pub admissions: Vec<Admission>,
+    /// How each item was charged; empty if no tenant has a quota.
+    pub charges: Vec<ItemCharge>,
     /// The session of each item that has one.
     pub sessions: Vec<Option<SessionInfo>>,
     /// The devices that overflow: their next events should go to any shard.
@@ -139,6 +161,8 @@ pub struct ShardStatus {
     pub fill: SpillUsage,
     /// The number of stored rows that this version cannot read.
     pub unreadable: u64,
+    /// The first tenants that are over their quotas.
+    pub over_quota: Vec<OverQuota>,
 }
 
 /// The next step for a closed batch.
@@ -235,6 +259,7 @@ impl ShardCore {
             max_held_bytes: sharding.buffer_bytes,
             device_rates: DeviceRates::default(),
             device_events_per_minute: sharding.device_events_per_minute,
+            quotas: QuotaLeases::default(),
         })
     }
 
@@ -249,7 +274,28 @@ impl ShardCore {
     /// well. [`ShardCore::next_actions`] starts them, whatever this returns.
     pub fn admit(
         &mut self,
-        items: Vec<ShardItem<'_>>,
+        request: AdmitRequest<'_>,
+        storage: &impl Storage,
+        destinations: &Destinations,
+        now: Milliseconds,
+        random: impl Fn() -> [u8; 10],
+        is_sick: impl Fn(&Stream) -> bool,
+    ) -> Result<AdmitResult, AdmitError> {
+        let AdmitRequest { items, mut reserves } = request;
+        let reserved = reserves.clone();
+        let request = (items, reserves.as_mut_slice());
+        let admitted = self.admit_within(request, storage, destinations, now, random, is_sick);
+        let unused = if admitted.is_ok() { reserves } else { reserved };
+        for (charge, count) in unused.into_iter().map(QuotaReserve::rest) {
+            self.quotas.refund(&charge, count);
+        }
+        admitted
+    }
+
+    /// Admits items within what is reserved for them.
+    fn admit_within(
+        &mut self,
+        (items, reserves): (Vec<ShardItem<'_>>, &mut [QuotaReserve]),
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
@@ -260,18 +306,35 @@ impl ShardCore {
         let is_sick = |set: &StreamSet| is_sick(&set.member_for(number, &is_sick));
         let fullness = self.make_room_for(&items, self.max_held_bytes, is_sick)?;
         let seen = self.seen(&items, storage, now);
+        let is_duplicate = |index: usize, item: &ShardItem<'_>| {
+            let seen_key = item.event.as_ref().map(EventIdentity::seen_key).zip(seen.get(index));
+            seen_key.is_some_and(|(key, seen)| self.find_duplicate(&key, *seen).is_some())
+        };
+        let charges = reserve::charge(&items, reserves, is_duplicate);
         // All sessions come first: if one cannot be read, no record was queued.
-        let sessions = self.observe(&items, &seen, storage, now, random)?;
+        let sessions = self.observe(&items, &seen, &charges, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
-        let mut admitted = AdmitResult { overflowing, ..AdmitResult::default() };
+        let mut admitted = AdmitResult { overflowing, charges, ..AdmitResult::default() };
         self.batches.next_request();
-        for ((item, session), seen) in items.into_iter().zip(&sessions).zip(seen) {
+        for (index, ((item, session), seen)) in
+            items.into_iter().zip(&sessions).zip(seen).enumerate()
+        {
             let ShardItem { to, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
-            if let Some(admission) =
-                seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen))
-            {
+            let duplicate = seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen));
+            let charge = admitted.charges.get_mut(index);
+            if let Some(admission) = duplicate {
+                // The same event, earlier in this request, was charged.
+                if let Some(ItemCharge::One(charge)) =
+                    charge.map(|charge| std::mem::replace(charge, ItemCharge::Free))
+                {
+                    self.quotas.refund(&charge, 1);
+                }
                 admitted.admissions.push(admission);
+                continue;
+            }
+            if let Some(ItemCharge::Short(shortage)) = charge {
+                admitted.admissions.push(Admission::Short(*shortage));
                 continue;
             }
             let record = match session {
@@ -362,14 +425,17 @@ impl ShardCore {
         &mut self,
         items: &[ShardItem<'_>],
         seen: &[SeenState],
+        charges: &[ItemCharge],
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
     ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
         let mut sessions = vec![None; items.len()];
-        let observed = items.iter().zip(seen).zip(&mut sessions);
+        let observed = items.iter().zip(seen).zip(&mut sessions).enumerate();
+        let is_short = |index| matches!(charges.get(index), Some(ItemCharge::Short(_)));
         let mut observed: Vec<(EventIdentity, SeenState, &mut Option<SessionInfo>)> = observed
-            .filter_map(|((item, seen), session)| Some((item.event?, *seen, session)))
+            .filter(|(index, _)| !is_short(*index))
+            .filter_map(|(_, ((item, seen), session))| Some((item.event?, *seen, session)))
             .collect();
         observed.sort_by_key(|(event, ..)| event.session_event.at);
         for (event, seen, session) in observed {
@@ -574,7 +640,13 @@ impl ShardCore {
             spill: self.spill.depth(now),
             fill: self.spill.fill(),
             unreadable: self.spill.unreadable(),
+            over_quota: self.quotas.over_quota(now, MAX_SHOWN),
         }
+    }
+
+    /// Returns its leases of the quotas of tenants.
+    pub const fn quotas(&mut self) -> &mut QuotaLeases {
+        &mut self.quotas
     }
 
     pub fn has_changed(&self) -> bool {
@@ -616,6 +688,9 @@ impl ShardCore {
         &mut self.devices
     }
 }
+
+/// The most tenants over their quotas that a status names.
+const MAX_SHOWN: usize = 100;
 
 /// Returns the limits of a batch for `stream`: about one call.
 pub fn batch_limits(stream: &Stream, destinations: &Destinations) -> BatchLimits {

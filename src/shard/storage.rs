@@ -25,11 +25,13 @@ pub enum Table {
     Spill,
     /// Failures that shards have reported, and whether this shard has.
     Reports,
+    /// The counts of the tenants whose home this shard is: one row for each tenant and day.
+    Quotas,
 }
 
 impl Table {
     /// The tables of a shard's object.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DevicePages,
         Self::Journal,
         Self::SeenJournal,
@@ -37,6 +39,7 @@ impl Table {
         Self::Seen,
         Self::Spill,
         Self::Reports,
+        Self::Quotas,
     ];
 
     /// Returns its name in the database.
@@ -50,6 +53,7 @@ impl Table {
             Self::Seen => "seen_rows",
             Self::Spill => "spill",
             Self::Reports => "reports",
+            Self::Quotas => "quotas",
         }
     }
 }
@@ -65,7 +69,7 @@ impl Table {
             | Self::SeenJournal
             | Self::SeenRuns
             | Self::Seen => true,
-            Self::Spill | Self::Reports => false,
+            Self::Spill | Self::Reports | Self::Quotas => false,
         }
     }
 }

@@ -274,7 +274,8 @@ impl<'a> Shard<'a> {
         let destinations = &self.recipe.config.destinations;
         let request = batch_request::encode(records.iter().map(|pending| &pending.item));
         let items = batch_request::decode(&request).unwrap();
-        let admitted = self.core.admit(items, &self.rows, destinations, NOW, || [7; 10], |_| false);
+        let admitted =
+            self.core.admit(items.into(), &self.rows, destinations, NOW, || [7; 10], |_| false);
         drop(black_box(admitted.unwrap()));
     }
 

@@ -104,6 +104,36 @@ pub fn answer(
         let answer = IngestResponse::of_outcomes(outcomes, VerdictMode::Always);
         return DialectAnswer::json(answer.status, answer.body.unwrap_or_default());
     }
+    let over = outcomes.map_or(0, over_quota);
+    // These two say it in a success.
+    let has_words = matches!(protocol, Protocol::Posthog | Protocol::Otlp);
+    let outcomes = match outcomes {
+        Ok(outcomes) if over > 0 && over == outcomes.len() && !has_words => Err(&OVER_QUOTA),
+        outcomes => outcomes,
+    };
+    let mut answer = of_protocol(protocol, outcomes, request);
+    if over > 0 {
+        answer.headers.push((OVER_QUOTA_HEADER, over.to_string()));
+    }
+    answer
+}
+
+/// Says how many events of a request are not kept, since their tenant is over its quota.
+pub const OVER_QUOTA_HEADER: &str = "x-headwater-over-quota";
+
+/// The answer of a protocol if nothing of a request is kept: no SDK may send it again.
+static OVER_QUOTA: IngestError = IngestError::OverQuota;
+
+/// Returns how many events are over the quota of their tenant.
+pub fn over_quota(outcomes: &[(EventId, Outcome)]) -> usize {
+    outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::OverQuota).count()
+}
+
+fn of_protocol(
+    protocol: Protocol,
+    outcomes: Result<&[(EventId, Outcome)], &IngestError>,
+    request: DialectRequest<'_>,
+) -> DialectAnswer {
     match protocol {
         Protocol::Segment => segment::answer(outcomes, request),
         Protocol::Snowplow => snowplow::answer(outcomes, request),

@@ -10,6 +10,7 @@ use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
+use crate::shard::quotas::leases::OverQuota;
 use crate::shard::spill::{BacklogStats, SpillUsage};
 
 /// The state of a shard, as it reports it.
@@ -27,6 +28,17 @@ pub struct ShardState {
     pub unreadable: u64,
     /// The streams as this shard sees them.
     pub streams: Vec<StreamState>,
+    /// The first tenants of whose events it refuses some for today.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over_quota: Vec<OverQuotaState>,
+}
+
+/// A tenant that is over its daily quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverQuotaState {
+    pub tenant: String,
+    pub events_per_day: u64,
+    pub since: Timestamp,
 }
 
 /// The spill of one stream.
@@ -80,6 +92,7 @@ impl ShardState {
             spill: status.spill.into_iter().map(SpillState::from).collect(),
             unreadable: status.unreadable,
             streams,
+            over_quota: status.over_quota.into_iter().map(OverQuotaState::from).collect(),
         }
     }
 
@@ -91,6 +104,13 @@ impl ShardState {
     /// The number of records that wait for delivery.
     pub fn waiting(&self) -> u64 {
         self.spill.iter().map(|spill| spill.records).fold(0, u64::saturating_add)
+    }
+}
+
+impl From<OverQuota> for OverQuotaState {
+    fn from(over: OverQuota) -> Self {
+        let OverQuota { tenant, events_per_day, since } = over;
+        Self { tenant, events_per_day, since: Timestamp(since) }
     }
 }
 
@@ -264,7 +284,8 @@ pub(crate) mod tests {
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
         let fill = SpillUsage { bytes, max_bytes: 1_000_000, full_since: None };
-        ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
+        let over_quota = Vec::new();
+        ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0, over_quota }
     }
 
     pub(crate) fn view(

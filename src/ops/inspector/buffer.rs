@@ -73,6 +73,7 @@ pub struct Totals {
     failed: u64,
     duplicate: u64,
     dropped: u64,
+    over_quota: u64,
     refused: u64,
 }
 
@@ -237,6 +238,7 @@ impl EntryBuffer {
                 OutcomeKind::Failed => &mut totals.failed,
                 OutcomeKind::Duplicate => &mut totals.duplicate,
                 OutcomeKind::Dropped => &mut totals.dropped,
+                OutcomeKind::OverQuota => &mut totals.over_quota,
                 OutcomeKind::Refused => &mut totals.refused,
             };
             *of_its_kind = of_its_kind.saturating_add(*count);
@@ -438,7 +440,7 @@ mod tests {
             live,
             json!({
                 "now": "1970-01-01T00:00:02.500Z", "epoch": "e1", "since": "1970-01-01T00:00:00.000Z", "last": 4,
-                "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "refused": 1},
+                "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "over_quota": 0, "refused": 1},
                 "not_kept": 0,
                 "seconds": [
                     {"at": "1970-01-01T00:00:01Z", "stream": STREAM, "outcome": "accepted", "count": 1},

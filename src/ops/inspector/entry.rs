@@ -197,7 +197,10 @@ impl<'a> Entry<'a> {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
                 beacon.stream.as_ref().map(StreamSet::to_string)
             }
-            OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
+            OutcomeKind::Duplicate
+            | OutcomeKind::Dropped
+            | OutcomeKind::OverQuota
+            | OutcomeKind::Refused => None,
         };
         let bytes = beacon.record.as_ref().map(Record::bytes);
         entry.record_bytes = bytes.map(<[u8]>::len);

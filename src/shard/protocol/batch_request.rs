@@ -11,7 +11,7 @@ use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
 use crate::model::placement::ShardNumber;
-use crate::model::quota::{DailyQuota, ItemTenant};
+use crate::model::quota::{DailyQuota, ItemTenant, QuotaUse};
 use crate::model::record::codec::{put_record, read_record, record_len};
 use crate::model::record::{LATER_BYTES, Record};
 use crate::model::replay::Redelivery;
@@ -30,10 +30,16 @@ const LOST: u8 = 4;
 const TIMED: u8 = 8;
 
 /// Set in the kind of an event that a server sent with its key.
-const VERIFIED: u8 = 32;
+const VERIFIED: u8 = 128;
 
 /// Set in the kind of an item if its tenant follows. Others have the tenant of the item before.
 const TENANT: u8 = 16;
+
+/// Set in the kind of an item that takes nothing of its tenant's quota.
+const UNCOUNTED: u8 = 32;
+
+/// Set beside it if the item shares the fate of the item before.
+const WITH_PREVIOUS: u8 = 64;
 
 /// The properties of an event that a shard needs besides its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +105,7 @@ pub struct ShardItem<'a> {
     pub to: Cow<'a, StreamSet>,
     /// Shared by the items of a request.
     pub tenant: Arc<ItemTenant>,
+    pub quota_use: QuotaUse,
     pub record: Record,
     /// Its event; a failed event has no session, and may be sent again.
     pub event: Option<EventIdentity>,
@@ -121,15 +128,20 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
     let mut bytes = Vec::with_capacity(capacity);
     bytes.put_u8(VERSION);
     let mut tenant_before = None;
-    for ShardItem { to, tenant, record, event, previous_shard } in items {
+    for ShardItem { to, tenant, quota_use, record, event, previous_shard } in items {
         bytes.put_bytes(to.to_string().as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
         let new_tenant = Some(tenant).filter(|tenant| tenant_before != Some(*tenant));
         tenant_before = Some(tenant);
-        let with_tenant = new_tenant.map_or(0, |_| TENANT);
+        let of_quota = match quota_use {
+            QuotaUse::One => 0,
+            QuotaUse::Nothing => UNCOUNTED,
+            QuotaUse::WithPrevious => UNCOUNTED | WITH_PREVIOUS,
+        };
+        let of_tenant = new_tenant.map_or(0, |_| TENANT) | of_quota;
         let Some(event) = event else {
-            bytes.put_u8(with_tenant);
+            bytes.put_u8(of_tenant);
             put_tenant(&mut bytes, new_tenant);
             continue;
         };
@@ -145,7 +157,7 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
             Sender::Anyone => kind,
             Sender::Server => kind | VERIFIED,
         };
-        let kind = kind | with_tenant;
+        let kind = kind | of_tenant;
         bytes.put_u8(match redelivery {
             Redelivery::No => kind,
             Redelivery::Lost => kind | LOST,
@@ -218,9 +230,15 @@ fn item(
             },
         }),
     };
-    let kind = kind & !TENANT;
+    let quota_use = match kind & (UNCOUNTED | WITH_PREVIOUS) {
+        0 => QuotaUse::One,
+        UNCOUNTED => QuotaUse::Nothing,
+        WITH_PREVIOUS => return Err(malformed),
+        _ => QuotaUse::WithPrevious,
+    };
+    let kind = kind & !(TENANT | UNCOUNTED | WITH_PREVIOUS);
     if kind == 0 {
-        return Ok(ShardItem { to, tenant, record, event: None, previous_shard });
+        return Ok(ShardItem { to, tenant, quota_use, record, event: None, previous_shard });
     }
     let stated_time = if kind & TIMED == 0 { None } else { Some(reader.u64()?) };
     let key = DeviceKey::from_bytes(reader.array()?);
@@ -242,7 +260,7 @@ fn item(
         },
     };
     let event = Some(EventIdentity { key, session_event, stated_time, device, redelivery, sender });
-    Ok(ShardItem { to, tenant, record, event, previous_shard })
+    Ok(ShardItem { to, tenant, quota_use, record, event, previous_shard })
 }
 
 #[cfg(test)]
@@ -264,7 +282,10 @@ mod tests {
         let key = DeviceHasher::new(None).of_event("a", event_id);
         let tenants = ["a", "a", "b", "b"].map(tenant);
         let mut tenants = tenants.iter();
+        let uses = [QuotaUse::One, QuotaUse::WithPrevious, QuotaUse::Nothing, QuotaUse::One];
+        let mut uses = uses.into_iter();
         let mut item = |to, text: &str, event, previous_shard| ShardItem {
+            quota_use: uses.next().unwrap(),
             to: Cow::Owned(StreamSet::parse(to).unwrap()),
             tenant: Arc::clone(tenants.next().unwrap()),
             record: record::tests::record(text),

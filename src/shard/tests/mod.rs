@@ -22,7 +22,7 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::device_key::DeviceHasher;
 use crate::model::event::{EventId, EventIdGenerator};
-use crate::model::quota::ItemTenant;
+use crate::model::quota::{ItemTenant, QuotaUse};
 use crate::model::replay::Redelivery;
 use crate::shard::protocol::batch_request::Sender;
 use crate::shard::sessions::SessionEvent;
@@ -72,7 +72,8 @@ fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
     let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
     let to = Cow::Owned(stream(EVENTS).into());
-    ShardItem { to, tenant, record, event: None, previous_shard: None }
+    let quota_use = QuotaUse::One;
+    ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
@@ -165,7 +166,14 @@ impl Bench {
         };
         let sick = self.sick.clone();
         let is_sick = |of: &Stream| sick.contains(of);
-        self.shard.admit(items, &self.storage, &self.config.destinations, self.now, random, is_sick)
+        self.shard.admit(
+            items.into(),
+            &self.storage,
+            &self.config.destinations,
+            self.now,
+            random,
+            is_sick,
+        )
     }
 
     fn admit(&mut self, items: Vec<ShardItem<'static>>) -> AdmitResult {

@@ -211,7 +211,7 @@ impl ShardWorld {
     }
 
     fn post(&mut self, request: Vec<u64>) -> Checked {
-        let items = request.iter().map(|number| item(*number)).collect();
+        let items: Vec<ShardItem<'_>> = request.iter().map(|number| item(*number)).collect();
         let random = || {
             self.sessions.set(self.sessions.get() + 1);
             let [.., a, b] = self.sessions.get().to_be_bytes();
@@ -219,8 +219,14 @@ impl ShardWorld {
         };
         let (health, now) = (&self.health, self.now);
         let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
-        let admitted =
-            self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
+        let admitted = self.shard.admit(
+            items.into(),
+            &self.storage,
+            &self.config.destinations,
+            now,
+            random,
+            is_sick,
+        );
         let Ok(AdmitResult { admissions, events, .. }) = admitted else {
             self.again.push(request);
             return Ok(());
@@ -391,6 +397,7 @@ impl ShardWorld {
                     ItemStatus::Rejected(_) => {
                         prop_assert!(is_poison(*number) && self.is_safe(*number));
                     }
+                    ItemStatus::OverQuota => prop_assert!(false, "no tenant has a quota"),
                 }
                 self.durable.insert(*number);
             }
@@ -408,6 +415,7 @@ impl ShardWorld {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
             Admission::Queued(slot) => (slot, ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
+            Admission::Short(_) => return Ok(Some(ItemStatus::OverQuota)),
         };
         let lost = || TestCaseError::fail("a place without a fate");
         let find = |slot: &Slot| match self.ended.get(&slot.batch) {

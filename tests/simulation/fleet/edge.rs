@@ -14,7 +14,7 @@ use headwater::ingest::pending::ShardChoice;
 use headwater::model::device_key::{DeviceHasher, DeviceKey};
 use headwater::model::event::EventId;
 use headwater::model::placement::{ShardNumber, shard_of};
-use headwater::model::quota::ItemTenant;
+use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
 use headwater::model::stream_set::StreamSet;
@@ -117,10 +117,11 @@ pub fn pending(
     failed: &StreamSet,
 ) -> PendingRecord<'static> {
     let record = line::record(number, usize::from(event.bytes));
+    let quota_use = QuotaUse::One;
     let tenant = Arc::new(ItemTenant { name: "tenant".to_owned(), quota: None });
     if event.kind == Kind::Failed {
         let to = std::borrow::Cow::Owned(failed.clone());
-        let item = ShardItem { to, tenant, record, event: None, previous_shard: None };
+        let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         return PendingRecord { beacon_index: 0, shard: ShardChoice::Any, overflow: None, item };
     }
     let event_id = event_id(number, event.at);
@@ -153,6 +154,7 @@ pub fn pending(
     let item = ShardItem {
         to: std::borrow::Cow::Owned(sets.of(event.route).clone()),
         tenant,
+        quota_use,
         record,
         event: Some(identity),
         previous_shard: previous_shard
