@@ -73,6 +73,13 @@ impl Tenants {
         keys
     }
 
+    /// Whether there is more than one tenant, whatever the number of keys.
+    pub fn are_several(&self) -> bool {
+        let mut names = self.all().map(|tenant| &tenant.name);
+        let first = names.next();
+        names.any(|name| Some(name) != first)
+    }
+
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {
         match self {
             Self::One(tenant) => Box::new(std::iter::once(tenant.as_ref())),

@@ -5,6 +5,7 @@ mod batches;
 pub mod fake_streams;
 mod overload;
 pub mod properties;
+mod shares;
 pub mod simulation;
 mod starting;
 mod stream_sets;

@@ -397,7 +397,9 @@ impl ShardWorld {
                     ItemStatus::Rejected(_) => {
                         prop_assert!(is_poison(*number) && self.is_safe(*number));
                     }
-                    ItemStatus::OverQuota => prop_assert!(false, "no tenant has a quota"),
+                    ItemStatus::OverQuota | ItemStatus::NotAdmitted => {
+                        prop_assert!(false, "there is one tenant")
+                    }
                 }
                 self.durable.insert(*number);
             }
@@ -415,7 +417,7 @@ impl ShardWorld {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
             Admission::Queued(slot) => (slot, ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
-            Admission::Short(_) => return Ok(Some(ItemStatus::OverQuota)),
+            Admission::Short(_) | Admission::Refused(_) => return Ok(Some(ItemStatus::OverQuota)),
         };
         let lost = || TestCaseError::fail("a place without a fate");
         let find = |slot: &Slot| match self.ended.get(&slot.batch) {
