@@ -2,7 +2,7 @@
 
 mod harness;
 
-use headwater::config::{Config, RawConfig};
+use headwater::config::{Binding, Config, RawConfig};
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::{self, AuthorizedRequest, IngestBatch};
 use headwater::model::geo::ZoneOffsets;
@@ -11,6 +11,7 @@ use headwater::model::replay::ReplayHeader;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
 use headwater::pipeline::decode::protocols::ProtocolItems;
+use headwater::shard::dedup::DedupKey;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -315,6 +316,41 @@ fn an_address_in_an_item_that_fails_is_reduced_too() {
     let (_, columns) = of_item(&item, &request);
     assert_eq!(columns["original"], json!(item.to_string()));
     assert_eq!(columns["original_format"], json!("segment"));
+}
+
+/// Returns the key of the event that a beacon becomes, by which it is a duplicate.
+fn seen_key(config: &Config, context: &RequestContext, beacon: &Value) -> DedupKey {
+    let mut batch = harness::post(config, context, None, beacon.to_string().as_bytes()).unwrap();
+    let [pending] = &batch.take_records()[..] else { panic!("not one record") };
+    pending.item.event.unwrap().seen_key()
+}
+
+#[test]
+fn no_one_can_send_an_event_before_a_server_or_another_tenant_does() {
+    let mut table = table();
+    table["delivery"] = json!("sharded");
+    let keys = json!({"shop": [OLD_KEY, NEW_KEY], "blog": OTHER_KEY});
+    let config = Config::parse(RawConfig {
+        server_keys: Some(keys.to_string()),
+        shard: Binding::Present,
+        ..harness::settings(table)
+    })
+    .unwrap();
+    let by_page =
+        |key: &str| RequestContext { write_key: Some(key.to_owned()), ..harness::context() };
+    let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+    for beacon in [json!({"name": "a", "id": id}), json!({"name": "a", "id": id, "device_id": "d"})]
+    {
+        let key_by = |context: &RequestContext| seen_key(&config, context, &beacon);
+        let by_server = key_by(&by(OLD_KEY));
+        assert_eq!(key_by(&by(NEW_KEY)), by_server, "a repeat after a rotation");
+        let of_page = key_by(&by_page("pk_shop"));
+        assert!(of_page != by_server && key_by(&by_page("pk_blog")) != of_page);
+        let mut imported = beacon.clone();
+        imported["historical"] = json!(true);
+        imported["time"] = json!("2026-11-18T10:00:00Z");
+        assert_eq!(seen_key(&config, &by(OLD_KEY), &imported), of_page, "an import");
+    }
 }
 
 fn of_item(item: &Value, request: &AuthorizedRequest<'_, '_>) -> (String, Map<String, Value>) {

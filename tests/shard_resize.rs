@@ -13,7 +13,7 @@ use headwater::model::replay::Redelivery;
 use headwater::model::stream_set::StreamSet;
 use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
-use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use headwater::shard::sessions::SessionEvent;
 use headwater::shard::storage::{Storage, StorageError, Table};
 
@@ -60,6 +60,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
             stated_time: None,
             device: DeviceIdentity::Known { previous: before.map(key) },
             redelivery: Redelivery::No,
+            sender: Sender::default(),
         }),
         previous_shard,
     }

@@ -96,6 +96,9 @@ impl HeadwaterConfig {
         let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = delivery_mode::read(&mut table);
         let (tenants, inherited) = tenants::tenants(&mut table, rules, &mode).unzip();
+        let are_several =
+            rules.store == Binding::Present || tenants.as_ref().is_some_and(Tenants::are_several);
+        let mode = if are_several { mode } else { mode.of_one_tenant() };
         let tenant_streams = tenant_streams(&mut table, rules.store);
         let limits = limits(&mut table);
         let unknown_events = table

@@ -37,6 +37,7 @@ use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::delivery::destinations::Destinations;
 use crate::model::beacon::Limits;
+use crate::model::device_key::DeviceHasher;
 use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
@@ -83,6 +84,7 @@ pub struct Config {
     pub server_keys: ServerKeys,
     /// The key of the hashes.
     pub secret: Option<Secret>,
+    pub device_hasher: DeviceHasher,
     pub operator_keys: OperatorKeys,
     /// Whether there is an inspector: its object is bound, and a key allows its use.
     pub has_inspector: bool,
@@ -232,6 +234,7 @@ impl Config {
                 limits: rules.limits,
                 server_keys,
                 mode: rules.mode,
+                device_hasher: DeviceHasher::new(secret.as_ref()),
                 secret,
                 operator_keys,
                 has_inspector: has_key && is_bound,

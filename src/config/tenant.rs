@@ -69,6 +69,13 @@ impl Tenants {
         keys.into_iter().filter_map(|key| Some((key, tenants.get(key)?))).collect()
     }
 
+    /// Whether there is more than one tenant, whatever the number of keys.
+    pub fn are_several(&self) -> bool {
+        let mut names = self.all().map(|tenant| &tenant.name);
+        let first = names.next();
+        names.any(|name| Some(name) != first)
+    }
+
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {
         match self {
             Self::One(tenant) => Box::new(std::iter::once(tenant.as_ref())),

@@ -164,8 +164,10 @@ impl<'a> IngestBatch<'a> {
             stripped,
             original,
         };
-        let records = Record::of_failed_event(&failed, &self.context.facts);
-        self.queue_failed_event(records, beacon_index, self.context.quota_use)
+        let PipelineContext { config, facts, quota_use, .. } = &self.context;
+        let key = config.device_hasher.of_event(&failed.tenant, failed.event_id);
+        let records = Record::of_failed_event(&failed, &key, facts);
+        self.queue_failed_event(records, beacon_index, *quota_use)
     }
 
     /// Returns the original bytes without what privacy removes, and the signal for which
@@ -288,17 +290,19 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Applies the statuses that a shard returned for `records`, in the same order.
-    pub fn apply_shard_response(
+    /// Applies the statuses that a shard returned for `records`, in the same order. Returns the records
+    /// that it did not admit.
+    pub fn apply_shard_response<'r>(
         &mut self,
-        records: &[PendingRecord<'_>],
+        records: Vec<PendingRecord<'r>>,
         response: BatchResponse,
-    ) -> Result<(), IngestError> {
+    ) -> Result<Vec<PendingRecord<'r>>, IngestError> {
+        let mut not_admitted = Vec::new();
         if let Some(trace) = &mut self.trace {
-            trace.in_sessions(records, &response.sessions);
+            trace.in_sessions(&records, &response.sessions);
         }
-        for (pending, status) in records.iter().zip(response.statuses) {
-            let PendingRecord { beacon_index, item: ShardItem { to, .. }, .. } = pending;
+        for (pending, status) in records.into_iter().zip(response.statuses) {
+            let PendingRecord { beacon_index, item: ShardItem { to, .. }, .. } = &pending;
             let outcome = match status {
                 ItemStatus::Durable => None,
                 ItemStatus::Duplicate => Some(Outcome::Duplicate),
@@ -310,6 +314,10 @@ impl<'a> IngestBatch<'a> {
                     Some(Outcome::Failed(rejected::violation(&**to, &code)))
                 }
                 ItemStatus::OverQuota => Some(Outcome::OverQuota),
+                ItemStatus::NotAdmitted => {
+                    not_admitted.push(pending);
+                    continue;
+                }
                 ItemStatus::NotDurable { code, retry_after_s } => {
                     let stream = to.to_string();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
@@ -322,7 +330,7 @@ impl<'a> IngestBatch<'a> {
                 *known = outcome;
             }
         }
-        Ok(())
+        Ok(not_admitted)
     }
 
     /// Removes from `records`, which are delivered directly, those of the events for which the quota

@@ -266,7 +266,8 @@ impl<'a> PipelineContext<'a> {
         enriched: EnrichedEvent<'_>,
         route: &'a Route,
     ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
-        match Record::of_event(&enriched, route.sample, self.config.columns) {
+        let key = enriched.device_key(&self.config.device_hasher);
+        match Record::of_event(&enriched, &key, route.sample, self.config.columns) {
             Ok(record) => Ok(AcceptedBeacon {
                 event_id: enriched.event.id,
                 catalogued: match enriched.event.schema {
@@ -276,6 +277,7 @@ impl<'a> PipelineContext<'a> {
                 stripped: enriched.stripped,
                 pending: PendingRecord::of_event(
                     &enriched,
+                    key,
                     &route.to,
                     (self.tenant, self.quota_use),
                     record,

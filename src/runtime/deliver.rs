@@ -155,7 +155,8 @@ async fn deliver_via_shards<'a>(
     }
     *stats = stats.then(parallel);
     for (records, response) in answered {
-        batch.apply_shard_response(&records, response)?;
+        let not_admitted = batch.apply_shard_response(records, response)?;
+        direct.extend(not_admitted.into_iter().map(PendingRecord::direct));
     }
     batch.trace_sent(&direct);
     Ok(direct)

@@ -61,6 +61,7 @@ mod tests {
     use crate::model::record::tests::record;
     use crate::model::stream::Stream;
     use crate::shard::batcher::BatchLimits;
+    use crate::shard::spill::row::TenantRecord;
     use crate::shard::spill::{LONGEST_MS, Spill, SpillConfig};
     use crate::shard::storage::tests::Memory;
 
@@ -264,7 +265,8 @@ mod tests {
                 match act {
                     Act::Spill { records, token } => {
                         let records: Vec<Record> = (0..records).map(|n| record(&n.to_string())).collect();
-                        let refs: Vec<&Record> = records.iter().collect();
+                        let refs: Vec<TenantRecord<'_>> =
+                            records.iter().map(|record| TenantRecord { tenant: "a", record }).collect();
                         let ObjectWithAlarm { spill, storage, stream, now, .. } = &mut object;
                         spill.push(storage, stream, &refs, *now).unwrap();
                         match token {

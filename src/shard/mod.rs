@@ -13,7 +13,7 @@
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
-//! [`quotas`] counts the events of tenants with a daily quota. [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
+//! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`quotas`] counts the events of tenants with a daily quota. [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
 //! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
 //! seen events. [`batcher`] holds the records in memory, for as long
 //! as [`arrivals`] makes it worth the wait, and [`spill`] those in storage. [`alarm`]
@@ -32,6 +32,9 @@ pub mod quotas;
 pub mod sessions;
 pub mod spill;
 pub mod storage;
+pub mod tenant_counts;
+pub mod tenant_share;
+pub mod tenant_use;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,15 +55,18 @@ use crate::model::stream_set::StreamSet;
 use crate::shard::dedup::{DedupKey, DedupWindow};
 use crate::shard::quotas::leases::{OverQuota, QuotaLeases};
 use crate::shard::quotas::reserve::{self, ItemCharge, QuotaReserve, QuotaShortage};
-use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, Slot};
+use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, RecordOrigin, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
 use device_rates::DeviceRates;
-use device_store::DeviceStore;
+use device_store::{DeviceEvent, DeviceStore};
 use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
-use protocol::batch_response::ItemStatus;
-use spill::{BacklogStats, Spill, SpillError, SpillUsage};
+use protocol::batch_response::{ItemStatus, TENANT_SHARE_FULL};
+use spill::row::TenantRecord;
+use spill::{BacklogStats, FullTenant, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
+use tenant_share::{TenantShare, TenantTotals};
+use tenant_use::{IdKind, TenantUse};
 
 /// The state of a shard.
 #[derive(Debug)]
@@ -74,6 +80,8 @@ pub struct ShardCore {
     checkpoint_schedule: CheckpointSchedule,
     /// The most bytes of records in memory.
     max_held_bytes: usize,
+    tenant_share: TenantShare,
+    tenant_use: TenantUse,
     device_rates: DeviceRates,
     /// The most events of a device in a minute, before it overflows.
     device_events_per_minute: u32,
@@ -104,6 +112,16 @@ pub enum Admission {
     DuplicateOf(Slot),
     /// Nothing is left of its tenant's quota, or nothing is known about it.
     Short(QuotaShortage),
+    Refused(Refusal),
+}
+
+/// Why an item is not admitted: its tenant has its share of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Of the memory. The runtime delivers it directly.
+    Memory,
+    /// Of the spill, and its stream fails. The client has to keep it.
+    Spill,
 }
 
 /// The result of an admission.
@@ -136,12 +154,12 @@ impl BatchEvents {
         batches: &mut Batcher,
         to: &StreamSet,
         record: Record,
-        seen_key: Option<DedupKey>,
+        origin: RecordOrigin,
         now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
         let limits = || open_limits(to.first(), destinations);
-        let (slot, fullness) = batches.add(to, record, seen_key, now, limits);
+        let (slot, fullness) = batches.add(to, record, origin, now, limits);
         if slot.index == 0 {
             self.opened.push(slot.batch);
         }
@@ -168,6 +186,8 @@ pub struct ShardStatus {
     pub unreadable: u64,
     /// The first tenants that are over their quotas.
     pub over_quota: Vec<OverQuota>,
+    /// The tenants that have their share of the spill.
+    pub full_tenants: Vec<FullTenant>,
 }
 
 /// The next step for a closed batch.
@@ -262,6 +282,8 @@ impl ShardCore {
             spill: Spill::load(storage, sharding.spill, now)?,
             checkpoint_schedule: CheckpointSchedule::default(),
             max_held_bytes: sharding.buffer_bytes,
+            tenant_share: sharding.tenant_share,
+            tenant_use: TenantUse::load(storage, sharding)?,
             device_rates: DeviceRates::default(),
             device_events_per_minute: sharding.device_events_per_minute,
             quotas: QuotaLeases::default(),
@@ -309,22 +331,30 @@ impl ShardCore {
     ) -> Result<AdmitResult, AdmitError> {
         let number = self.number;
         let is_sick = |set: &StreamSet| is_sick(&set.member_for(number, &is_sick));
-        let fullness = self.make_room_for(&items, self.max_held_bytes, is_sick)?;
-        let seen = self.seen(&items, storage, now);
-        let is_duplicate = |index: usize, item: &ShardItem<'_>| {
-            let seen_key = item.event.as_ref().map(EventIdentity::seen_key).zip(seen.get(index));
-            seen_key.is_some_and(|(key, seen)| self.find_duplicate(&key, *seen).is_some())
+        let (fullness, refusals) = match self.tenant_share.is_whole() {
+            true => (self.make_room_for(&items, self.max_held_bytes, is_sick)?, Vec::new()),
+            false => self.make_room_by_share(&items, is_sick, now),
         };
-        let charges = reserve::charge(&items, reserves, is_duplicate);
+        let seen = self.seen(&items, storage, now);
+        let is_free = |index: usize, item: &ShardItem<'_>| {
+            let seen_key = item.event.as_ref().map(EventIdentity::seen_key).zip(seen.get(index));
+            refusals.get(index).is_some_and(Option::is_some)
+                || seen_key.is_some_and(|(key, seen)| self.find_duplicate(&key, *seen).is_some())
+        };
+        let charges = reserve::charge(&items, reserves, is_free);
         // All sessions come first: if one cannot be read, no record was queued.
-        let sessions = self.observe(&items, &seen, &charges, storage, now, random)?;
+        let is_admitted = |index: usize| {
+            let is_short = matches!(charges.get(index), Some(ItemCharge::Short(_)));
+            !is_short && refusals.get(index).is_none_or(Option::is_none)
+        };
+        let sessions = self.observe(&items, &seen, is_admitted, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
         let mut admitted = AdmitResult { overflowing, charges, ..AdmitResult::default() };
         self.batches.next_request();
         for (index, ((item, session), seen)) in
             items.into_iter().zip(&sessions).zip(seen).enumerate()
         {
-            let ShardItem { to, record, event, .. } = item;
+            let ShardItem { to, tenant, record, event, .. } = item;
             let seen_key = event.as_ref().map(EventIdentity::seen_key);
             let duplicate = seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen));
             let charge = admitted.charges.get_mut(index);
@@ -338,6 +368,10 @@ impl ShardCore {
                 admitted.admissions.push(admission);
                 continue;
             }
+            if let Some(refusal) = refusals.get(index).copied().flatten() {
+                admitted.admissions.push(Admission::Refused(refusal));
+                continue;
+            }
             if let Some(ItemCharge::Short(shortage)) = charge {
                 admitted.admissions.push(Admission::Short(*shortage));
                 continue;
@@ -346,8 +380,8 @@ impl ShardCore {
                 Some(session) => record.in_session(session),
                 None => record,
             };
-            let batches = &mut self.batches;
-            let slot = admitted.events.add(batches, &to, record, seen_key, now, destinations);
+            let (batches, origin) = (&mut self.batches, RecordOrigin { seen_key, tenant });
+            let slot = admitted.events.add(batches, &to, record, origin, now, destinations);
             admitted.admissions.push(Admission::Queued(slot));
         }
         if fullness == BufferState::IsFull {
@@ -424,13 +458,89 @@ impl ShardCore {
         }
     }
 
+    /// Refuses items whose tenant would exceed its share of the memory, or of the spill if their stream
+    /// fails. All of a tenant's are refused, or none; a small tenant's come first. Returns nothing for
+    /// items that have room without a look at their tenants.
+    fn make_room_by_share(
+        &mut self,
+        items: &[ShardItem<'_>],
+        is_sick: impl Fn(&StreamSet) -> bool,
+        now: Milliseconds,
+    ) -> (BufferState, Vec<Option<Refusal>>) {
+        let bytes = |item: &ShardItem<'_>| item.record.bytes().len() as u64;
+        let (share, memory) = (self.tenant_share, self.max_held_bytes as u64);
+        let spill = self.spill.fill();
+        let in_spill = spill.bytes.saturating_add(self.batches.buffer_bytes() as u64);
+        let held = self.batches.unmarked_bytes() as u64;
+        let request = items.iter().map(bytes).fold(0, u64::saturating_add);
+        if share.allows(held.saturating_add(request), 0, memory)
+            && share.allows(in_spill.saturating_add(request), 0, spill.max_bytes)
+        {
+            return (BufferState::HasRoom, Vec::new());
+        }
+        let (mut wanted, mut well) = (TenantTotals::default(), TenantTotals::default());
+        let sick: Vec<bool> = items.iter().map(|item| is_sick(&item.to)).collect();
+        for (item, is_sick) in items.iter().zip(&sick) {
+            wanted.add(&item.tenant.name, bytes(item));
+            if !is_sick {
+                well.add(&item.tenant.name, bytes(item));
+            }
+        }
+        let (mut state, mut admitted) = (BufferState::HasRoom, 0_u64);
+        let (mut no_memory, mut no_spill) = (BTreeSet::new(), BTreeSet::new());
+        for (tenant, wanted) in wanted.smallest_first() {
+            let well = well.of(tenant);
+            let own = self.spill.bytes_of(tenant).saturating_add(self.batches.bytes_of(tenant).1);
+            let others = in_spill.saturating_sub(own).saturating_add(admitted);
+            let may_spill = share.allows(own.saturating_add(wanted), others, spill.max_bytes);
+            let wanted = match wanted > well && !may_spill {
+                true => {
+                    no_spill.insert(tenant);
+                    well
+                }
+                false => wanted,
+            };
+            let fits = |batches: &Batcher, wanted| {
+                let (own, held) = (batches.bytes_of(tenant).0, batches.unmarked_bytes() as u64);
+                let others = held.saturating_sub(own).saturating_add(admitted);
+                // As without shares, a request that exceeds the limit alone needs an empty memory.
+                own.saturating_add(others) == 0
+                    || share.allows(own.saturating_add(wanted), others, memory)
+            };
+            let mut has_room = fits(&self.batches, wanted);
+            if !has_room && may_spill {
+                self.batches.mark_for_spill(&is_sick);
+                state = BufferState::IsFull;
+                has_room = well == 0 || fits(&self.batches, well);
+            }
+            match has_room {
+                true => admitted = admitted.saturating_add(wanted),
+                false => {
+                    no_memory.insert(tenant);
+                }
+            }
+        }
+        let refusal = |(item, is_sick): (&ShardItem<'_>, &bool)| {
+            let tenant = item.tenant.name.as_str();
+            if *is_sick && no_spill.contains(tenant) {
+                return Some(Refusal::Spill);
+            }
+            no_memory.contains(tenant).then_some(Refusal::Memory)
+        };
+        let refusals = items.iter().zip(&sick).map(refusal).collect();
+        for tenant in no_spill {
+            self.spill.tenant_is_full(tenant, now);
+        }
+        (state, refusals)
+    }
+
     /// Returns the session of each item that has one. A device's sessions see the events of one
     /// request in the order in which they occurred.
     fn observe(
         &mut self,
         items: &[ShardItem<'_>],
         seen: &[SeenState],
-        charges: &[ItemCharge],
+        is_admitted: impl Fn(usize) -> bool,
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
@@ -438,10 +548,10 @@ impl ShardCore {
         let mut sessions = vec![None; items.len()];
         let at = |item: &ShardItem<'_>| item.event.map_or(0, |event| event.session_event.at);
         for (_, index) in ascending(&mut items.iter().map(|item| unsigned(at(item)))) {
-            if matches!(charges.get(index), Some(ItemCharge::Short(_))) {
+            if !is_admitted(index) {
                 continue;
             }
-            let (Some(ShardItem { event: Some(event), .. }), Some(seen), Some(session)) =
+            let (Some(ShardItem { event: Some(event), tenant, .. }), Some(seen), Some(session)) =
                 (items.get(index), seen.get(index).copied(), sessions.get_mut(index))
             else {
                 continue;
@@ -457,8 +567,9 @@ impl ShardCore {
             };
             let seen_key = event.seen_key();
             if self.find_duplicate(&seen_key, seen).is_none() {
-                let info =
-                    self.devices.observe(storage, key, previous, &session_event, &random, now)?;
+                let of = DeviceEvent { key, previous, event: &session_event };
+                let may_be_stored = || self.tenant_use.takes_device(&tenant.name, now);
+                let info = self.devices.observe(storage, of, may_be_stored, &random, now)?;
                 *session = Some(info);
             }
         }
@@ -553,17 +664,20 @@ impl ShardCore {
         let retry_after_s = report.retry_after_s;
         let not_durable =
             |code: &str| ItemStatus::NotDurable { code: code.to_owned(), retry_after_s };
-        let pending: Vec<&Record> = report
-            .records
-            .iter()
-            .filter(|(_, status)| *status == RecordStatus::Pending)
-            .map(|it| &it.0)
+        let reported = report.records.iter().zip(&under_way.origins);
+        let pending = reported.filter(|((_, status), _)| *status == RecordStatus::Pending);
+        let pending: Vec<TenantRecord<'_>> = pending
+            .map(|((record, _), origin)| TenantRecord { tenant: &origin.tenant.name, record })
             .collect();
-        let spilled = match pending.is_empty() {
+        let within_share = self.spill.within_shares(&pending, self.tenant_share, now);
+        let fitting = pending.iter().zip(&within_share).filter(|(_, fits)| **fits);
+        let fitting: Vec<TenantRecord<'_>> = fitting.map(|(record, _)| *record).collect();
+        let spilled = match fitting.is_empty() {
             true => Ok(()),
-            false => self.spill.push(storage, stream, &pending, now),
+            false => self.spill.push(storage, stream, &fitting, now),
         };
-        settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
+        settled.spilled = if spilled.is_ok() { fitting.len() } else { 0 };
+        let mut within_share = within_share.into_iter();
         if report.records.iter().any(|(_, status)| *status == RecordStatus::Delivered) {
             self.spill.stream_accepts(stream, now);
         } else if report.problem.is_some() {
@@ -574,10 +688,14 @@ impl ShardCore {
             Err(SpillError::Full { .. }) => not_durable("spill_full"),
             Err(SpillError::Storage(_)) => not_durable("storage"),
         };
-        for ((record, status), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
+        for ((record, status), origin) in report.records.into_iter().zip(under_way.origins) {
+            let RecordOrigin { seen_key, tenant } = origin;
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
-                RecordStatus::Pending => of_pending.clone().into(),
+                RecordStatus::Pending => match within_share.next() {
+                    Some(false) => not_durable(TENANT_SHARE_FULL).into(),
+                    Some(true) | None => of_pending.clone().into(),
+                },
                 RecordStatus::Rejected(error) if destinations.failed.contains(stream) => {
                     not_durable(&error.code).into()
                 }
@@ -590,7 +708,7 @@ impl ShardCore {
                                     &mut self.batches,
                                     &destinations.failed,
                                     part,
-                                    None,
+                                    RecordOrigin { seen_key: None, tenant: Arc::clone(&tenant) },
                                     now,
                                     destinations,
                                 )
@@ -602,7 +720,14 @@ impl ShardCore {
                 }
             };
             if let (ItemStatus::Durable, Some(seen_key)) = (&record.status, seen_key) {
-                self.seen.insert(seen_key, now);
+                let kind = match self.seen.is_timed(&seen_key, now) {
+                    true => IdKind::Timed,
+                    false => IdKind::Untimed,
+                };
+                match self.tenant_use.takes_id(&tenant.name, kind, now) {
+                    true => self.seen.insert(seen_key, now),
+                    false => self.seen.insert_passing(seen_key, now),
+                }
             }
             settled.records.push(record);
         }
@@ -648,6 +773,7 @@ impl ShardCore {
             fill: self.spill.fill(),
             unreadable: self.spill.unreadable(),
             over_quota: self.quotas.over_quota(now, MAX_SHOWN),
+            full_tenants: self.spill.full_tenants(),
         }
     }
 
@@ -699,6 +825,7 @@ impl ShardCore {
         now: Milliseconds,
     ) -> Result<(), StorageError> {
         self.checkpoint_schedule.written(now);
+        self.tenant_use.checkpoint(storage, now)?;
         self.seen.checkpoint(storage, now)?;
         self.devices.checkpoint(storage, now)
     }

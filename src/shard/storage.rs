@@ -27,11 +27,13 @@ pub enum Table {
     Reports,
     /// The counts of the tenants whose home this shard is: one row for each tenant and day.
     Quotas,
+    /// What tenants have added in the last day, for their shares.
+    TenantCounts,
 }
 
 impl Table {
     /// The tables of a shard's object.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DevicePages,
         Self::Journal,
         Self::SeenJournal,
@@ -40,6 +42,7 @@ impl Table {
         Self::Spill,
         Self::Reports,
         Self::Quotas,
+        Self::TenantCounts,
     ];
 
     /// Returns its name in the database.
@@ -54,6 +57,7 @@ impl Table {
             Self::Spill => "spill",
             Self::Reports => "reports",
             Self::Quotas => "quotas",
+            Self::TenantCounts => "tenant_counts",
         }
     }
 }
@@ -69,7 +73,7 @@ impl Table {
             | Self::SeenJournal
             | Self::SeenRuns
             | Self::Seen => true,
-            Self::Spill | Self::Reports | Self::Quotas => false,
+            Self::Spill | Self::Reports | Self::Quotas | Self::TenantCounts => false,
         }
     }
 }

@@ -25,7 +25,7 @@ use headwater::delivery::response::{CallResult, HttpResponse};
 use headwater::delivery::stream_delivery::{Action, StreamDelivery};
 use headwater::ingest;
 use headwater::ingest::{DestinationRecords, PendingRecord, by_destination};
-use headwater::model::device_key::DeviceKey;
+use headwater::model::device_key::DeviceHasher;
 use headwater::model::request::RequestContext;
 use headwater::model::stream::Stream;
 use headwater::pipeline::decode::body::RequestBody;
@@ -253,7 +253,7 @@ impl<'a> Shard<'a> {
         let mut ids = ids();
         for _ in 0..Self::SEEN {
             let event_id = ids.next_id();
-            let device = DeviceKey::of_event("default", event_id);
+            let device = DeviceHasher::new(None).of_event("default", event_id);
             seen.insert(DedupKey::of(&device, event_id, None), NOW);
         }
         seen.checkpoint(&rows, NOW).unwrap();

@@ -17,6 +17,7 @@ use headwater::delivery::StreamBatch;
 use headwater::ingest;
 use headwater::ingest::{DestinationRecords, by_destination};
 use headwater::model::beacon::Beacon;
+use headwater::model::device_key::DeviceKey;
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::record::Record;
 use headwater::model::record::column::ColumnChoice;
@@ -43,6 +44,8 @@ enum Sample {
     OrderPlaced,
     TwentyMixed,
 }
+
+const KEY: DeviceKey = DeviceKey::from_bytes([7; DeviceKey::BYTES]);
 
 const SAMPLES: [Sample; 3] = [Sample::PageView, Sample::OrderPlaced, Sample::TwentyMixed];
 
@@ -203,7 +206,7 @@ fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
 #[divan::bench(args = SAMPLES)]
 fn h_record(bencher: Bencher<'_, '_>, sample: Sample) {
     of_enriched(bencher, sample, |enriched| {
-        Record::of_event(enriched, None, ColumnChoice::default()).unwrap()
+        Record::of_event(enriched, &KEY, None, ColumnChoice::default()).unwrap()
     });
 }
 

@@ -153,6 +153,7 @@ fn ongoing(state: &ShardState) -> ReportedTrouble {
     };
     let mut ongoing: ReportedTrouble = state.spill.iter().map(of).collect();
     ongoing.extend(state.room.full_at.map(|_| "full".to_owned()));
+    ongoing.extend(state.full_tenants.iter().map(|full| format!("full {}", full.tenant)));
     ongoing.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
     ongoing
 }

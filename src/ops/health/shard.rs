@@ -11,7 +11,7 @@ use crate::base::clock::Milliseconds;
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
 use crate::shard::quotas::leases::OverQuota;
-use crate::shard::spill::{BacklogStats, SpillUsage};
+use crate::shard::spill::{BacklogStats, FullTenant, SpillUsage};
 
 /// The state of a shard, as it reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,18 @@ pub struct ShardState {
     /// The first tenants of whose events it refuses some for today.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub over_quota: Vec<OverQuotaState>,
+    /// The tenants that have their share of the spill. Others' records are spilled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full_tenants: Vec<FullTenantState>,
+}
+
+/// A tenant that has its share of the spill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullTenantState {
+    pub tenant: String,
+    pub spilled_bytes: u64,
+    /// When its records were last rejected.
+    pub full_at: Timestamp,
 }
 
 /// A tenant that is over its daily quota.
@@ -93,6 +105,7 @@ impl ShardState {
             unreadable: status.unreadable,
             streams,
             over_quota: status.over_quota.into_iter().map(OverQuotaState::from).collect(),
+            full_tenants: status.full_tenants.into_iter().map(FullTenantState::from).collect(),
         }
     }
 
@@ -104,6 +117,13 @@ impl ShardState {
     /// The number of records that wait for delivery.
     pub fn waiting(&self) -> u64 {
         self.spill.iter().map(|spill| spill.records).fold(0, u64::saturating_add)
+    }
+}
+
+impl From<FullTenant> for FullTenantState {
+    fn from(full: FullTenant) -> Self {
+        let FullTenant { tenant, bytes, since } = full;
+        Self { tenant, spilled_bytes: bytes, full_at: Timestamp(since) }
     }
 }
 
@@ -254,6 +274,9 @@ fn actions(answer: &ShardAnswer) -> Vec<String> {
     if state.room.full_at.is_some() {
         actions.push("clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy".to_owned());
     }
+    for FullTenantState { tenant, spilled_bytes, .. } in &state.full_tenants {
+        actions.push(format!("the tenant {tenant} has its whole share of the spill, {spilled_bytes} bytes: its clients are answered 503, and those of others are not: fix what keeps the stream from taking records; if the tenant sends more than you expect, give it a quota or streams of its own; if not, raise HEADWATER.tenant_share_percent or HEADWATER.spill.max_bytes"));
+    }
     if state.quarantined() > 0 {
         let records = count(state.quarantined(), "record");
         actions.push(format!("{records} quarantined, which the stream of failed events rejects for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/export-quarantine; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
@@ -284,8 +307,16 @@ pub(crate) mod tests {
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
         let fill = SpillUsage { bytes, max_bytes: 1_000_000, full_since: None };
-        let over_quota = Vec::new();
-        ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0, over_quota }
+        ShardStatus {
+            buffer_bytes: 0,
+            devices: 1,
+            seen: 2,
+            spill,
+            fill,
+            unreadable: 0,
+            over_quota: Vec::new(),
+            full_tenants: Vec::new(),
+        }
     }
 
     pub(crate) fn view(

@@ -149,6 +149,17 @@ fn waiting(spilled: &Spilled, diagnosis: &Diagnosis, names: Names, now: Timestam
         let mark = if diagnosis.failing.is_empty() { "," } else { ";" };
         parts = vec![format!("{mark} nothing waits")];
     }
+    match (spilled.full_tenants.as_slice(), names) {
+        ([], _) => {}
+        ([tenant], Names::Shown) => {
+            parts.push(format!("the tenant {tenant} has its share of the spill"));
+        }
+        (tenants, _) => {
+            let have = if tenants.len() == 1 { "has its" } else { "have their" };
+            let tenants = count(tenants.len() as u64, "tenant");
+            parts.push(format!("{tenants} {have} share of the spill"));
+        }
+    }
     if spilled.quarantined > 0 {
         parts.push(format!("{} quarantined", count(spilled.quarantined, "record")));
     }

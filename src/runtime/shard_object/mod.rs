@@ -44,7 +44,7 @@ use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
 use crate::shard::quotas::reserve::QuotaShortage;
 use crate::shard::storage::StorageError;
-use crate::shard::{Admission, AdmitRequest, ApplyResult, BatchAction, NextActions};
+use crate::shard::{Admission, AdmitRequest, ApplyResult, BatchAction, NextActions, Refusal};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -278,6 +278,8 @@ impl ShardObject {
             Admission::Duplicate => (None, ItemStatus::Duplicate),
             Admission::Queued(slot) => (Some(self.waiting(slot)), ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (Some(self.waiting(slot)), ItemStatus::Duplicate),
+            Admission::Refused(Refusal::Memory) => (None, ItemStatus::NotAdmitted),
+            Admission::Refused(Refusal::Spill) => (None, ItemStatus::tenant_share_full()),
             Admission::Short(QuotaShortage::Over) => (None, ItemStatus::OverQuota),
             Admission::Short(QuotaShortage::Unknown) => (None, ItemStatus::quota_unknown()),
         });

@@ -6,8 +6,9 @@ use allocation_counter::measure;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::device_key::DeviceKey;
-use crate::model::event::EventId;
+use crate::base::secret::Secret;
+use crate::model::device_key::{DeviceHasher, DeviceKey};
+use crate::model::event::{DeviceId, EventId};
 use crate::shard::storage::tests::Memory;
 
 /// Memory keeps ids for 400 ms, ticks have 5 ms, and ids may wait for a run for 100 ms.
@@ -53,16 +54,34 @@ fn a_key_is_of_one_event_of_one_device() {
     assert_eq!(key(1, 1), key(1, 1));
     assert_ne!(key(1, 1), key(1, 2));
     assert_ne!(key(1, 1), key(2, 1));
-    assert_ne!(key(1, 1), key(1, 1).for_redelivery());
+}
+
+#[test]
+fn no_other_tenant_can_choose_an_id_that_counts_as_an_event() {
+    let device = |id: &str| DeviceId::parse(id.to_owned()).unwrap();
+    let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
+    let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+    let public = DeviceHasher::new(None);
+    let keys = |hasher: &DeviceHasher| {
+        (hasher.of_device("shop", &device("a")), hasher.of_device("thief", &device("b")))
+    };
+    let (of_shop, of_thief) = keys(&public);
+    let chosen =
+        number(of_shop.as_bytes()) ^ number(of_thief.as_bytes()) ^ number(event_id.as_bytes());
+    let chosen = EventId::from_bytes(chosen.to_be_bytes()).unwrap();
+    let are_equal = |(shop, thief): (DeviceKey, DeviceKey)| {
+        DedupKey::of(&shop, event_id, None) == DedupKey::of(&thief, chosen, None)
+    };
+    assert!(are_equal(keys(&public)), "without a secret");
+    let secret = Secret::parse("s".repeat(32));
+    assert!(!are_equal(keys(&DeviceHasher::new(secret.as_ref()))));
 }
 
 #[test]
 fn an_id_has_its_own_time_else_the_clients() {
     let made_at = |id: &str, stated| {
         let event_id = EventId::parse(id).unwrap();
-        let key = DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id, stated);
-        assert_eq!(key.for_redelivery().made_at, key.made_at);
-        key.made_at
+        DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id, stated).made_at
     };
     assert_eq!(made_at("01939b70-6d2a-7c3e-8f00-000000000001", Some(5)), 0x0193_9b70_6d2a);
     assert_eq!(made_at("01939b70-6d2a-4c3e-8f00-000000000001", Some(5)), 5);

@@ -29,6 +29,9 @@ const LOST: u8 = 4;
 /// Set in the kind of an event whose id has no time, if its client states one.
 const TIMED: u8 = 8;
 
+/// Set in the kind of an event that a server sent with its key.
+const VERIFIED: u8 = 128;
+
 /// Set in the kind of an item if its tenant follows. Others have the tenant of the item before.
 const TENANT: u8 = 16;
 
@@ -49,6 +52,17 @@ pub struct EventIdentity {
     pub stated_time: Option<Milliseconds>,
     pub device: DeviceIdentity,
     pub redelivery: Redelivery,
+    pub sender: Sender,
+}
+
+/// Who sent an event. Anyone can send with an id that is no secret: that must not make the event of a
+/// server a duplicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sender {
+    #[default]
+    Anyone,
+    /// A server with its key.
+    Server,
 }
 
 /// Whether an event has a device, and so a session.
@@ -73,11 +87,14 @@ impl EventIdentity {
 
     /// Returns the key that identifies duplicates of the event.
     pub fn seen_key(&self) -> DedupKey {
-        let key = DedupKey::of(&self.key, self.session_event.event_id, self.stated_time);
-        match self.redelivery {
-            Redelivery::No => key,
-            Redelivery::Lost => key.for_redelivery(),
-        }
+        let bits = match (self.redelivery, self.sender) {
+            (Redelivery::No, Sender::Anyone) => 0,
+            (Redelivery::Lost, Sender::Anyone) => 41,
+            (Redelivery::No, Sender::Server) => 82,
+            (Redelivery::Lost, Sender::Server) => 123,
+        };
+        let key = self.key.rotated(bits);
+        DedupKey::of(&key, self.session_event.event_id, self.stated_time)
     }
 }
 
@@ -123,19 +140,23 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
             QuotaUse::WithPrevious => UNCOUNTED | WITH_PREVIOUS,
         };
         let of_tenant = new_tenant.map_or(0, |_| TENANT) | of_quota;
-        let Some(EventIdentity { key, session_event, stated_time, device, redelivery }) = event
-        else {
+        let Some(event) = event else {
             bytes.put_u8(of_tenant);
             put_tenant(&mut bytes, new_tenant);
             continue;
         };
-        let (kind, previous) = match device {
+        let EventIdentity { key, session_event, stated_time, device, redelivery, sender } = event;
+        let (kind, previous) = match *device {
             DeviceIdentity::Unknown => (1, None),
             DeviceIdentity::Known { previous: None } => (2, None),
             DeviceIdentity::Known { previous: Some(previous) } => (3, Some(previous)),
         };
         let stated_time = stated_time.filter(|_| session_event.event_id.made_at().is_none());
         let kind = stated_time.map_or(kind, |_| kind | TIMED);
+        let kind = match sender {
+            Sender::Anyone => kind,
+            Sender::Server => kind | VERIFIED,
+        };
         let kind = kind | of_tenant;
         bytes.put_u8(match redelivery {
             Redelivery::No => kind,
@@ -222,7 +243,8 @@ fn item(
     let stated_time = if kind & TIMED == 0 { None } else { Some(reader.u64()?) };
     let key = DeviceKey::from_bytes(reader.array()?);
     let redelivery = if kind & LOST == 0 { Redelivery::No } else { Redelivery::Lost };
-    let device = match kind & !(LOST | TIMED) {
+    let sender = if kind & VERIFIED == 0 { Sender::Anyone } else { Sender::Server };
+    let device = match kind & !(LOST | TIMED | VERIFIED) {
         1 => DeviceIdentity::Unknown,
         2 => DeviceIdentity::Known { previous: None },
         3 => DeviceIdentity::Known { previous: Some(DeviceKey::from_bytes(reader.array()?)) },
@@ -237,7 +259,7 @@ fn item(
             _ => return Err(malformed),
         },
     };
-    let event = Some(EventIdentity { key, session_event, stated_time, device, redelivery });
+    let event = Some(EventIdentity { key, session_event, stated_time, device, redelivery, sender });
     Ok(ShardItem { to, tenant, quota_use, record, event, previous_shard })
 }
 
@@ -246,6 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::device_key::DeviceHasher;
     use crate::model::record;
 
     fn tenant(name: &str) -> Arc<ItemTenant> {
@@ -256,7 +279,7 @@ mod tests {
     fn items() -> Vec<ShardItem<'static>> {
         let timed = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
         let event_id = EventId::parse("01939b70-6d2a-4c3e-8f00-000000000001").unwrap();
-        let key = DeviceKey::of_event("a", event_id);
+        let key = DeviceHasher::new(None).of_event("a", event_id);
         let tenants = ["a", "a", "b", "b"].map(tenant);
         let mut tenants = tenants.iter();
         let uses = [QuotaUse::One, QuotaUse::WithPrevious, QuotaUse::Nothing, QuotaUse::One];
@@ -270,12 +293,12 @@ mod tests {
             previous_shard,
         };
         let event = |device, starts_session, redelivery| {
-            let (event_id, stated_time) = match starts_session {
-                true => (event_id, Some(1_795_000_000_123)),
-                false => (timed, None),
+            let (event_id, stated_time, sender) = match starts_session {
+                true => (event_id, Some(1_795_000_000_123), Sender::Server),
+                false => (timed, None, Sender::Anyone),
             };
             let session_event = SessionEvent { at: -5, event_id, starts_session };
-            Some(EventIdentity { key, session_event, stated_time, device, redelivery })
+            Some(EventIdentity { key, session_event, stated_time, device, redelivery, sender })
         };
         let previous = Some(DeviceKey::from_bytes([7; 16]));
         vec![
@@ -308,6 +331,27 @@ mod tests {
     #[test]
     fn a_batch_request_arrives_as_sent() {
         assert_eq!(decode(&bytes()), Ok(items()));
+    }
+
+    #[test]
+    fn an_event_is_a_duplicate_of_its_own_kind_only() {
+        let mut events = Vec::new();
+        let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        for redelivery in [Redelivery::No, Redelivery::Lost] {
+            for sender in [Sender::Anyone, Sender::Server] {
+                let key = DeviceHasher::new(None).of_event("a", event_id);
+                let session_event = SessionEvent { at: 0, event_id, starts_session: false };
+                let device = DeviceIdentity::Unknown;
+                let stated_time = None;
+                events.push(
+                    EventIdentity { key, session_event, stated_time, device, redelivery, sender }
+                        .seen_key(),
+                );
+            }
+        }
+        for (index, key) in events.iter().enumerate() {
+            assert_eq!(events.iter().position(|other| other == key), Some(index));
+        }
     }
 
     #[test]

@@ -45,11 +45,29 @@ fn a_lost_event_is_accepted_once_more_though_seen() {
 }
 
 #[test]
+fn the_event_of_a_server_is_no_duplicate_of_anyones() {
+    let of_server = || {
+        let mut item = event(1, 1, 0);
+        item.event.as_mut().unwrap().sender = Sender::Server;
+        item
+    };
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admissions(vec![event(1, 1, 0)]);
+    bench.end(1, RecordStatus::Delivered);
+    assert_eq!(bench.admissions(vec![of_server()]), [Admission::Queued(slot(2, 0))]);
+    bench.end(2, RecordStatus::Delivered);
+    assert_eq!(
+        bench.admissions(vec![of_server(), event(1, 1, 0)]),
+        [Admission::Duplicate, Admission::Duplicate]
+    );
+}
+
+#[test]
 fn a_request_may_contain_repeats() {
     let no_device = |number| {
         let mut item = event(1, number, 0);
         let identity = item.event.as_mut().unwrap();
-        identity.key = DeviceKey::of_event("a", event_id(number));
+        identity.key = DeviceHasher::new(None).of_event("a", event_id(number));
         identity.device = DeviceIdentity::Unknown;
         item
     };

@@ -5,6 +5,7 @@ mod batches;
 pub mod fake_streams;
 mod overload;
 pub mod properties;
+mod shares;
 pub mod simulation;
 mod starting;
 mod stream_sets;
@@ -20,9 +21,11 @@ use super::*;
 use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
+use crate::model::device_key::DeviceHasher;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::quota::{ItemTenant, QuotaUse};
 use crate::model::replay::Redelivery;
+use crate::shard::protocol::batch_request::Sender;
 use crate::shard::sessions::SessionEvent;
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
@@ -60,6 +63,7 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
         stated_time: None,
         device: known,
         redelivery: Redelivery::No,
+        sender: Sender::default(),
     };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     ShardItem { event: Some(identity), ..failed(&line) }

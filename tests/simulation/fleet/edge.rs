@@ -11,7 +11,7 @@ use headwater::base::clock::Milliseconds;
 use headwater::delivery::health::StreamHealth;
 use headwater::ingest::PendingRecord;
 use headwater::ingest::pending::ShardChoice;
-use headwater::model::device_key::DeviceKey;
+use headwater::model::device_key::{DeviceHasher, DeviceKey};
 use headwater::model::event::EventId;
 use headwater::model::placement::{ShardNumber, shard_of};
 use headwater::model::quota::{ItemTenant, QuotaUse};
@@ -19,7 +19,7 @@ use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
 use headwater::model::stream_set::StreamSet;
 use headwater::shard::config::ShardConfig;
-use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use headwater::shard::protocol::batch_response::BatchResponse;
 use headwater::shard::sessions::SessionEvent;
 
@@ -126,7 +126,9 @@ pub fn pending(
     }
     let event_id = event_id(number, event.at);
     let (key, device) = match event.device {
-        NO_DEVICE => (DeviceKey::of_event("tenant", event_id), DeviceIdentity::Unknown),
+        NO_DEVICE => {
+            (DeviceHasher::new(None).of_event("tenant", event_id), DeviceIdentity::Unknown)
+        }
         device => (device_key(device), DeviceIdentity::Known { previous: None }),
     };
     let session_event = SessionEvent {
@@ -135,7 +137,14 @@ pub fn pending(
         starts_session: event.kind == Kind::SessionStart,
     };
     let redelivery = Redelivery::No;
-    let identity = EventIdentity { key, session_event, stated_time: None, device, redelivery };
+    let identity = EventIdentity {
+        key,
+        session_event,
+        stated_time: None,
+        device,
+        redelivery,
+        sender: Sender::default(),
+    };
     let hash = identity.shard_hash(None);
     let (choice, previous_count) = match device {
         DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),

@@ -505,7 +505,8 @@ impl Fleet {
                     ItemStatus::Durable
                     | ItemStatus::Duplicate
                     | ItemStatus::Rejected(_)
-                    | ItemStatus::OverQuota => None,
+                    | ItemStatus::OverQuota
+                    | ItemStatus::NotAdmitted => None,
                 });
                 request.retry_after_s = not_durable.or(request.retry_after_s);
             }

@@ -455,7 +455,7 @@ impl ShardObject {
                 }
                 Admission::Queued(slot) => (slot, ItemStatus::Durable),
                 Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
-                Admission::Short(_) => panic!("no tenant has a quota"),
+                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
             };
             statuses.push(None);
             let waiting = WaitingItem { call, item, index: slot.index, if_durable };
@@ -479,7 +479,7 @@ impl ShardObject {
             match admission {
                 Admission::Queued(_) => turn.ledger.queued(*number, shard, turn.now),
                 Admission::Duplicate | Admission::DuplicateOf(_) => turn.ledger.repeated(),
-                Admission::Short(_) => panic!("no tenant has a quota"),
+                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
             }
             if session.is_some() {
                 observed.push(*number);
