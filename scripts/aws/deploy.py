@@ -26,6 +26,7 @@ from unconfigured_streams import BacklogUnknownError, dropped, warning
 from smoke_test import SmokeTest, SmokeTestError, Place
 from stack import TEMPLATE, Change, Stack, StackError
 import stream_members
+import template
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
 from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 
@@ -40,6 +41,7 @@ OVERLAP_SECONDS = 360
 STREAM_OUTPUTS = (*stream_members.LEVELS, "FailedStream")
 PROBLEMS = (
     StackError,
+    template.TemplateError,
     WorkerKeyError,
     WranglerError,
     SmokeTestError,
@@ -50,6 +52,7 @@ PROBLEMS = (
 
 AWS_PROBLEMS = (
     StackError,
+    template.TemplateError,
     WorkerKeyError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
@@ -80,10 +83,7 @@ class Deployment:
                 f"{OPERATOR_KEY} must have {OPERATOR_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
-        try:
-            self.template = arguments.template.read_text()
-        except OSError as error:
-            raise DeployError(f"the template can't be read: {error}") from None
+        self.template = template.body(arguments.template)
         self.wrangler = Wrangler(arguments.env)
         self.stack = Stack(
             self.client("cloudformation"), arguments.stack, arguments.poll
@@ -120,8 +120,8 @@ class Deployment:
             outputs = self.stack.outputs()
             per_level = self.wanted_per_level()
             if per_level and outputs:
-                template, parameters = self.members_template(per_level, outputs)
-                show(self.members, self.members.plan(template, parameters), self.settings.region)
+                changes = self.members.plan(*self.members_template(per_level, outputs))
+                show(self.members, changes, self.settings.region)
             elif per_level:
                 say(f"the stack {self.members.name} would get {per_level} streams for each level")
         except AWS_PROBLEMS as error:
@@ -202,7 +202,7 @@ class Deployment:
             raise StackError(f"the stack {self.stack.name} has no output {missing[0]}: bring it up to date first")
         of_other = self.stack.parameters() | self.parameters
         parameters = stream_members.parameters(per_level, outputs, of_other)
-        return stream_members.TEMPLATE.read_text(), parameters
+        return template.body(stream_members.TEMPLATE), parameters
 
     def check_streams(self, outputs: dict[str, str], per_level: str | None = None) -> None:
         """Say which streams the worker writes to and may not."""

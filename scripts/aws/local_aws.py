@@ -47,6 +47,7 @@ from botocore.config import Config
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
 import stream_members  # noqa: E402
+import template  # noqa: E402
 from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
 from ministack_process import HOST, LocalAwsError, MinistackProcess, forget  # noqa: E402
 from private_files import private_files  # noqa: E402
@@ -308,7 +309,7 @@ class LocalAws:
             parameters = stream_members.parameters(per_level, self.outputs, of_stack)
             stack = Stack(cloudformation, f"{STACK}-streams", poll_seconds=0.05)
             try:
-                stack.apply(stream_members.TEMPLATE.read_text(), parameters)
+                stack.apply(template.body(stream_members.TEMPLATE), parameters)
             except StackError as error:
                 raise LocalAwsError(str(error)) from None
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
+import template as template_file
 
 SAVED_QUERY = "AWS::Athena::NamedQuery"
 BUCKET = "AWS::S3::Bucket"
@@ -24,9 +24,7 @@ LEFT_OUT = "LeftOut"
 @cache
 def for_ministack(template: Path) -> str:
     """The template as ministack takes it, with what it leaves out among the outputs."""
-    decoded, problems = cfnlint.decode.decode(str(template))
-    assert decoded and not problems, problems
-    document = json.loads(json.dumps(decoded, default=str))
+    document = template_file.document(template)
     resources, outputs = document["Resources"], document["Outputs"]
     for name, resource in list(resources.items()):
         kind = resource["Type"] if isinstance(resource, dict) else None

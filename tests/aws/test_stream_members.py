@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
 
 import stream_members
+import template
 from local_aws import TEMPLATE, LocalAws
 from stack import Stack
 from stream_members import members
@@ -31,15 +31,7 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_the_template_is_small_enough_to_need_no_upload() -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
-    assert len(stream_members.TEMPLATE.read_bytes()) <= 51_200
-
-
-def decoded(template: Path) -> Any:
-    document, problems = cfnlint.decode.decode(str(template))
-    assert document and not problems
-    return json.loads(json.dumps(document, default=str))
+decoded = template.document
 
 
 def loops(resources: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +130,7 @@ def made(aws: LocalAws, per_level: str, outputs: dict[str, str]) -> dict[str, st
     stack = Stack(cloudformation, f"{PREFIX}-streams", poll_seconds=0.05)
     of_other = Stack(cloudformation, PREFIX).parameters()
     parameters = stream_members.parameters(per_level, outputs, of_other)
-    stack.apply(stream_members.TEMPLATE.read_text(), parameters)
+    stack.apply(template.body(stream_members.TEMPLATE), parameters)
     return stack.outputs()
 
 
