@@ -46,6 +46,7 @@ from botocore.config import Config
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import query_stack  # noqa: E402
 import stream_members  # noqa: E402
 import template  # noqa: E402
 from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
@@ -296,8 +297,11 @@ class LocalAws:
         stack = Stack(self.client("cloudformation"), name, poll_seconds=0.05)
         try:
             stack.apply(for_ministack(TEMPLATE), parameters)
+            queries = Stack(self.client("cloudformation"), f"{name}-queries", poll_seconds=0.05)
+            queries.apply(for_ministack(query_stack.TEMPLATE), query_stack.parameters(parameters))
         except StackError as error:
             raise LocalAwsError(str(error)) from None
+        make_the_rest(queries.outputs(), self.client)
         return make_the_rest(stack.outputs(), self.client)
 
     def add_members(self, streams: Collection[str]) -> None:
@@ -448,7 +452,8 @@ def _worker_key(environment: dict[str, str]) -> dict[str, str]:
 def _made_from(region: str) -> str:
     """Names all that the state depends on: another one can't be gone on with."""
     version = importlib.metadata.version("ministack")
-    made_from = [version, region, PARAMETERS, for_ministack(TEMPLATE)]
+    templates = [for_ministack(TEMPLATE), for_ministack(query_stack.TEMPLATE)]
+    made_from = [version, region, PARAMETERS, *templates]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest() + "\n"
 
 

@@ -26,7 +26,7 @@ def test_cfn_lint_finds_nothing() -> None:
         [command, "--include-checks", "I", "--", stream_members.TEMPLATE],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
@@ -53,7 +53,7 @@ REFERENCES = {
     '{"Ref": "DeliveryRoleArn"}': '{"Fn::GetAtt": ["DeliveryRole", "Arn"]}',
     '{"Fn::Sub": "arn:${AWS::Partition}:s3:::${DataBucket}"}': '{"Fn::GetAtt": ["DataBucket", "Arn"]}',
     '{"Fn::Sub": "${DeliveryLog}"}': '{"Ref": "DeliveryLog"}',
-    '"TableName": "events"': '"TableName": {"Ref": "EventsTable"}',
+    '"TableName": "events_parquet"': '"TableName": {"Ref": "ParquetTable"}',
 }
 
 
@@ -184,6 +184,6 @@ def test_each_member_has_the_alarms_of_its_level(aws: LocalAws, sets: dict[str, 
     for alarm in alarms:
         (dimension,) = alarm["Dimensions"]
         watched.setdefault(dimension["Value"], set()).add(alarm["MetricName"])
-    usual = {"DeliveryToS3.DataFreshness", "ThrottledRecords"}
+    usual = {"DeliveryToS3.DataFreshness", "DeliveryToS3.Success", "ThrottledRecords"}
     for stream in stream_members.of_stack(sets, "4"):
         assert watched[stream.removeprefix("firehose:")] == usual, stream

@@ -8,15 +8,19 @@ from pathlib import Path
 import cfnlint.decode
 import pytest
 
+import health_stack
+import query_stack
 import stream_members
 import template
 from local_aws import TEMPLATE
+
+FILES = [TEMPLATE, query_stack.TEMPLATE, stream_members.TEMPLATE, health_stack.TEMPLATE]
 
 # What a change may add before the template has to be made smaller.
 ROOM = 1_000
 
 
-@pytest.mark.parametrize("file", [TEMPLATE, stream_members.TEMPLATE], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_body_means_what_the_file_means(file: Path) -> None:
     """cfn-lint has a reader of its own."""
     decoded, problems = cfnlint.decode.decode(str(file))
@@ -24,7 +28,7 @@ def test_the_body_means_what_the_file_means(file: Path) -> None:
     assert json.loads(template.body(file)) == json.loads(json.dumps(decoded, default=str))
 
 
-@pytest.mark.parametrize("file", [TEMPLATE, stream_members.TEMPLATE], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_body_needs_no_bucket(file: Path) -> None:
     assert len(template.body(file).encode()) <= template.INLINE_BYTES - ROOM
 
