@@ -25,7 +25,10 @@ import botocore.exceptions
 from unconfigured_streams import BacklogUnknownError, dropped, warning
 from smoke_test import SmokeTest, SmokeTestError, Place
 from stack import TEMPLATE, Change, Stack, StackError
+import health_stack
+import query_stack
 import stream_members
+import template
 from worker_key import NAMES, WorkerKeyError, WorkerKeys
 from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
 
@@ -40,6 +43,7 @@ OVERLAP_SECONDS = 360
 STREAM_OUTPUTS = (*stream_members.LEVELS, "FailedStream")
 PROBLEMS = (
     StackError,
+    template.TemplateError,
     WorkerKeyError,
     WranglerError,
     SmokeTestError,
@@ -50,6 +54,7 @@ PROBLEMS = (
 
 AWS_PROBLEMS = (
     StackError,
+    template.TemplateError,
     WorkerKeyError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
@@ -80,52 +85,79 @@ class Deployment:
                 f"{OPERATOR_KEY} must have {OPERATOR_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
-        try:
-            self.template = arguments.template.read_text()
-        except OSError as error:
-            raise DeployError(f"the template can't be read: {error}") from None
+        self.template = template.body(arguments.template)
+        self.queries_template = template.body(arguments.queries_template)
         self.wrangler = Wrangler(arguments.env)
-        self.stack = Stack(
-            self.client("cloudformation"), arguments.stack, arguments.poll
-        )
+        self.stack = self.beside("")
+        self.queries = self.beside("-queries")
+        self.health_parameters = {
+            name: self.parameters.pop(name)
+            for name in health_stack.PARAMETERS
+            if name in self.parameters
+        }
         self.per_level: str | None = self.parameters.pop(stream_members.PER_LEVEL, None)
         if self.per_level not in (None, *stream_members.ALLOWED):
             raise DeployError(
                 f"{stream_members.PER_LEVEL} must be one of {', '.join(stream_members.ALLOWED)}, not {self.per_level}"
             )
         # The members of stream sets, if there are any.
-        self.members = Stack(
-            self.client("cloudformation"), f"{arguments.stack}-streams", arguments.poll
+        self.members = self.beside("-streams")
+        if health_stack.TOPIC in self.health_parameters and health_stack.HOST not in self.health_parameters:
+            raise DeployError(f"{health_stack.TOPIC} needs {health_stack.HOST}, the host whose /readyz is checked")
+
+    def beside(self, ending: str, region: str | None = None) -> Stack:
+        """The stack of this deployment with such an ending of its name, in the region of the settings or another."""
+        arguments = self.arguments
+        return Stack(
+            self.client("cloudformation", region=region),
+            f"{arguments.stack}{ending}",
+            arguments.poll,
+            dict(arguments.tag),
+            arguments.role,
         )
 
-    def client(self, service: str, key: dict[str, str] | None = None) -> Any:
+    def client(
+        self, service: str, key: dict[str, str] | None = None, region: str | None = None
+    ) -> Any:
         """A client of AWS, with the operator's own key or with another."""
         key_id, secret = (key[name] for name in NAMES) if key else (None, None)
         return boto3.client(
             service,
-            region_name=self.settings.region,
+            region_name=region or self.settings.region,
             aws_access_key_id=key_id,
             aws_secret_access_key=secret,
         )
 
     def plan(self) -> None:
         """Show what `run` would do; raise if AWS or Cloudflare did not answer."""
+        self.warn_of_open_origins()
         unknown = []
         outputs: dict[str, str] = {}
         per_level = self.per_level
         try:
-            self.warn_of_format()
+            self.say_what_a_format_changes()
             changes = self.stack.plan(self.template, self.parameters)
             show(self.stack, changes, self.settings.region)
+            protection = self.wanted_protection(self.stack)
+            if protection is not None:
+                say(f"its deletion would be {'refused' if protection else 'allowed'}")
+            show(self.queries, self.queries.plan(*self.queries_with_parameters()), self.settings.region)
             outputs = self.stack.outputs()
             per_level = self.wanted_per_level()
             if per_level and outputs:
-                template, parameters = self.members_template(per_level, outputs)
-                show(self.members, self.members.plan(template, parameters), self.settings.region)
+                changes = self.members.plan(*self.members_template(per_level, outputs))
+                show(self.members, changes, self.settings.region)
             elif per_level:
                 say(f"the stack {self.members.name} would get {per_level} streams for each level")
         except AWS_PROBLEMS as error:
             unknown.append(f"the stack: {sentence(error)}")
+        try:
+            if self.health_parameters:
+                health = self.beside("-health", health_stack.REGION)
+                changes = health.plan(template.body(health_stack.TEMPLATE), self.health_parameters)
+                show(health, changes, health_stack.REGION)
+        except AWS_PROBLEMS as error:
+            unknown.append(f"the health check: {sentence(error)}")
         if outputs:
             self.check_streams(outputs, per_level)
         self.warn_of_dropped(self.arguments.url)
@@ -146,18 +178,26 @@ class Deployment:
 
     def run(self) -> None:
         """Do all of it."""
+        self.warn_of_open_origins()
         say(
             f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
-        self.warn_of_format()
+        self.say_what_a_format_changes()
+        protection = self.wanted_protection(self.stack)
         changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
+        protect(self.stack, protection)
         outputs = self.stack.outputs()
+        changes = self.queries.apply(*self.queries_with_parameters())
+        say(f"the stack {self.queries.name} is up to date, {len(changes)} changes")
         per_level = self.wanted_per_level()
         if per_level:
+            protection = self.wanted_protection(self.members)
             changes = self.members.apply(*self.members_template(per_level, outputs))
             say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
+            protect(self.members, protection)
         self.check_streams(outputs, per_level)
+        self.make_health_check()
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
@@ -182,6 +222,22 @@ class Deployment:
             keys.delete(each)
             say(f"the key {each} is deleted")
 
+    def wanted_protection(self, stack: Stack) -> bool | None:
+        """Whether the deletion of a stack with streams is to be refused; None if that stays as it is."""
+        asked: bool | None = self.arguments.protection
+        return asked if asked is not None or stack.exists else True
+
+    def queries_with_parameters(self) -> tuple[str, dict[str, str]]:
+        """The template of the stack of the saved queries, and its parameters."""
+        return self.queries_template, query_stack.parameters(self.stack.parameters() | self.parameters)
+
+    def make_health_check(self) -> None:
+        """Make the stack of the health check, or bring it up to date, if it is asked for."""
+        if self.health_parameters:
+            health = self.beside("-health", health_stack.REGION)
+            changes = health.apply(template.body(health_stack.TEMPLATE), self.health_parameters)
+            say(f"the stack {health.name} in {health_stack.REGION} is up to date, {len(changes)} changes")
+
     def wanted_per_level(self) -> str | None:
         """How many members each level's stream set has after this; nothing without sets."""
         before = self.members.outputs().get(stream_members.PER_LEVEL)
@@ -202,7 +258,7 @@ class Deployment:
             raise StackError(f"the stack {self.stack.name} has no output {missing[0]}: bring it up to date first")
         of_other = self.stack.parameters() | self.parameters
         parameters = stream_members.parameters(per_level, outputs, of_other)
-        return stream_members.TEMPLATE.read_text(), parameters
+        return template.body(stream_members.TEMPLATE), parameters
 
     def check_streams(self, outputs: dict[str, str], per_level: str | None = None) -> None:
         """Say which streams the worker writes to and may not."""
@@ -219,15 +275,25 @@ class Deployment:
                 f" set with --parameter {stream_members.PER_LEVEL}=N"
             )
 
-    def warn_of_format(self) -> None:
-        """Warn if what is in S3 has another format than what will be written."""
+    def warn_of_open_origins(self) -> None:
+        """Warn if pages of any site may send events."""
+        if self.settings.takes_any_site:
+            say('warning: HEADWATER.origins has "*", so pages of any site may send events: name your sites')
+
+    def say_what_a_format_changes(self) -> None:
+        """Say where events will be, if what is in S3 has another format than what will be written."""
         before = self.stack.parameters().get("Format")
         after = self.parameters.get("Format", before)
         if before and after != before:
             say(
-                f"warning: Format changes from {before} to {after}: Athena reads a table in one format, so"
-                f" it will not read the {before} objects that are there; scripts/query reads both. To"
-                " keep Athena's tables whole, make another stack with another StreamPrefix and Database"
+                f"Format changes from {before} to {after}: new events get a prefix and a table of their own. The view"
+                " events_full and the saved queries of Athena read both, and so does scripts/query"
+            )
+        # Earlier versions had one table for both formats, and no such output.
+        if before == "parquet" and "ReaderPolicyArn" not in self.stack.outputs():
+            say(
+                "warning: the Parquet objects that are there are not below format=parquet/, where the table events_parquet"
+                ' looks, and they break queries of the table events: move them, see "Change the format" in www/docs/deploy.md'
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
@@ -302,6 +368,13 @@ def show(stack: Stack, changes: list[Change], region: str | None) -> None:
         print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
 
 
+def protect(stack: Stack, is_protected: bool | None) -> None:
+    """Protect a stack against deletion, or not; nothing if it stays as it is."""
+    if is_protected is not None:
+        stack.protect(is_protected)
+        say(f"the deletion of the stack {stack.name} is {'refused' if is_protected else 'allowed'}")
+
+
 def check(environment: str | None) -> None:
     """Have the worker's own readers look at wrangler.toml and the schemas."""
     place = ["--env", environment] if environment else ["--top"]
@@ -343,8 +416,8 @@ def parameter(text: str) -> tuple[str, str]:
     return key, value
 
 
-def main() -> int:
-    """The command; 1 and one sentence when something has to be corrected."""
+def options() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
         description="Deploy the stack, the worker and its secrets, and prove it with an event.",
@@ -380,10 +453,38 @@ def main() -> int:
         metavar="SECONDS",
         help=f"how long the old key stays after --rotate ({OVERLAP_SECONDS})",
     )
+    add(
+        "--tag",
+        action="append",
+        default=[],
+        type=parameter,
+        metavar="KEY=VALUE",
+        help="a tag of the stacks and of all in them; with one, those not named are removed",
+    )
+    add("--role", metavar="ARN", help="the role that CloudFormation acts as, instead of you")
+    add(
+        "--protection",
+        action=argparse.BooleanOptionalAction,
+        help="whether the deletion of stacks with streams is refused; a new stack's is",
+    )
+    add(
+        "--print-template",
+        action="store_true",
+        help="print the template as it is sent, and do nothing",
+    )
     add("--template", type=Path, default=TEMPLATE, help="another template")
+    add("--queries-template", type=Path, default=query_stack.TEMPLATE, help=argparse.SUPPRESS)  # fmt: skip
     add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """The command; 1 and one sentence when something has to be corrected."""
+    arguments = options().parse_args()
     try:
+        if arguments.print_template:
+            print(template.body(arguments.template))
+            return 0
         check(arguments.env)
         deployment = Deployment(arguments)
         if arguments.dry_run:

@@ -46,7 +46,9 @@ from botocore.config import Config
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import query_stack  # noqa: E402
 import stream_members  # noqa: E402
+import template  # noqa: E402
 from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
 from ministack_process import HOST, LocalAwsError, MinistackProcess, forget  # noqa: E402
 from private_files import private_files  # noqa: E402
@@ -295,8 +297,11 @@ class LocalAws:
         stack = Stack(self.client("cloudformation"), name, poll_seconds=0.05)
         try:
             stack.apply(for_ministack(TEMPLATE), parameters)
+            queries = Stack(self.client("cloudformation"), f"{name}-queries", poll_seconds=0.05)
+            queries.apply(for_ministack(query_stack.TEMPLATE), query_stack.parameters(parameters))
         except StackError as error:
             raise LocalAwsError(str(error)) from None
+        make_the_rest(queries.outputs(), self.client)
         return make_the_rest(stack.outputs(), self.client)
 
     def add_members(self, streams: Collection[str]) -> None:
@@ -308,7 +313,7 @@ class LocalAws:
             parameters = stream_members.parameters(per_level, self.outputs, of_stack)
             stack = Stack(cloudformation, f"{STACK}-streams", poll_seconds=0.05)
             try:
-                stack.apply(stream_members.TEMPLATE.read_text(), parameters)
+                stack.apply(template.body(stream_members.TEMPLATE), parameters)
             except StackError as error:
                 raise LocalAwsError(str(error)) from None
 
@@ -447,7 +452,8 @@ def _worker_key(environment: dict[str, str]) -> dict[str, str]:
 def _made_from(region: str) -> str:
     """Names all that the state depends on: another one can't be gone on with."""
     version = importlib.metadata.version("ministack")
-    made_from = [version, region, PARAMETERS, for_ministack(TEMPLATE)]
+    templates = [for_ministack(TEMPLATE), for_ministack(query_stack.TEMPLATE)]
+    made_from = [version, region, PARAMETERS, *templates]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest() + "\n"
 
 

@@ -173,6 +173,12 @@ class WorkerSettings:
         return None if "*" in origins else origins[0]
 
     @property
+    def takes_any_site(self) -> bool:
+        """Whether a page of any site may send events."""
+        tables = [self._table, *self._table.get("keys", {}).values()]
+        return any("*" in each.get("origins", []) for each in tables)
+
+    @property
     def streams(self) -> set[str]:
         """The streams that it writes to, each member of a set; not those that were renamed."""
         named = {key: value for key, value in self._table.items() if key != RENAMED}

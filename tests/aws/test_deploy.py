@@ -63,6 +63,8 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(accounts: FakeAccounts) -
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET"
     )
     assert result.stdout.endswith("this was a dry run: nothing is changed\n")
+    assert "deploy: its deletion would be refused\n" in result.stdout
+    assert 'deploy: warning: HEADWATER.origins has "*", so pages of any site may send' in result.stdout
     assert accounts.stacks() == accounts.keys() == []
     assert all(call.startswith("GET ") for call in accounts.cloudflare.calls)
 
@@ -166,6 +168,25 @@ def test_a_secret_is_left_in_no_log(accounts: FakeAccounts) -> None:
         assert not any(secret in log for log in logs)
 
 
+def test_a_new_stack_is_protected_and_has_its_queries_beside_it(accounts: FakeAccounts) -> None:
+    cloudformation = accounts.client("cloudformation")
+
+    def described(name: str) -> dict[str, Any]:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+
+    assert described("headwater")["EnableTerminationProtection"] is True
+    assert described("headwater-queries")["StackStatus"] == "CREATE_COMPLETE"
+    result = accounts.deploy("--no-protection", "--tag", "team=web", "--tag", "cost-centre=7")
+    assert result.returncode == 0, result.stderr
+    assert "deploy: the deletion of the stack headwater is allowed\n" in result.stdout
+    assert described("headwater")["EnableTerminationProtection"] is False
+    tags = [{"Key": "team", "Value": "web"}, {"Key": "cost-centre", "Value": "7"}]
+    assert described("headwater")["Tags"] == tags
+    assert accounts.deploy().returncode == 0
+    assert described("headwater")["EnableTerminationProtection"] is False, "it stays as it is"
+    assert described("headwater")["Tags"] == tags
+
+
 def test_a_second_run_makes_no_second_key(accounts: FakeAccounts) -> None:
     before = dict(accounts.cloudflare.secrets)
     result = accounts.deploy()
@@ -187,6 +208,8 @@ def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None
     assert result.returncode == 0, result.stderr
     assert re.search(r"^deploy: the stack headwater-streams is up to date, [1-9]\d* changes$", result.stdout, re.MULTILINE)
     assert in_s3(accounts, result.stdout)
+    (members,) = accounts.client("cloudformation").describe_stacks(StackName="headwater-streams")["Stacks"]
+    assert members["EnableTerminationProtection"] is True
     again = accounts.deploy()
     assert "deploy: the stack headwater-streams is up to date, 0 changes\n" in again.stdout
     fewer = accounts.deploy("--parameter", "StreamsPerLevel=1")
@@ -293,8 +316,9 @@ def test_parquet_and_partitions_are_read_as_well(accounts: FakeAccounts) -> None
     assert (result.returncode, result.stderr) == (0, "")
     assert "/by_tenant=default/stream=mid/day=" in result.stdout
     assert ".parquet\n" in result.stdout
-    changes = "deploy: warning: Format changes from "
-    assert line(result.stdout, changes).startswith("gzip to parquet: Athena reads a table in one format")
+    assert "/format=parquet/by_tenant=default/" in result.stdout
+    changes = "deploy: Format changes from "
+    assert line(result.stdout, changes).startswith("gzip to parquet: new events get a prefix and a table of their own")
     back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
     result = accounts.deploy(*back)
     assert result.returncode == 0
@@ -404,6 +428,7 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     assert settings.region == "eu-central-1"
     assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
     assert settings.origin == "https://acme.example"
+    assert settings.takes_any_site, "without a key"
     assert settings.streams == {
         "firehose:f",
         "kinesis:k",

@@ -19,11 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
 from jsonschema import Draft202012Validator
 
 import columns
+import terraform_variables
 from support import ROOT
 from support.cli import LAKE
 
@@ -245,10 +245,7 @@ def options(script: str) -> set[str]:
 @cache
 def parameters() -> dict[str, str]:
     """The parameters of the templates with their defaults."""
-    files = [ROOT / "scripts/aws" / name for name in ("headwater.yaml", "streams.yaml")]
-    templates = [cfnlint.decode.decode(str(file))[0] for file in files]
-    known = [item for template in templates for item in template["Parameters"].items()]
-    return {name: str(each["Default"]) for name, each in known if "Default" in each}
+    return {name: str(each.get("Default", "")) for name, each in terraform_variables.parameters().items()}
 
 
 # What is compared.
