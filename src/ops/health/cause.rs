@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::json::from_json::from_json;
 use crate::config::Config;
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
@@ -69,6 +70,8 @@ pub enum Owner {
     /// The network between Cloudflare and AWS.
     Network,
 }
+
+from_json!(Cause, Owner);
 
 /// Prefixes of the error codes whose cause an operator has to fix.
 ///

@@ -2,19 +2,21 @@
 //!
 //! The shard sends it as JSON, and the runtime passes it on.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{self, FromJson, field, from_json};
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
 use crate::shard::quotas::leases::OverQuota;
 use crate::shard::spill::{BacklogStats, FullTenant, SpillUsage};
 
 /// The state of a shard, as it reports it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShardState {
     /// The bytes of all records in memory.
     pub buffer_bytes: usize,
@@ -22,7 +24,6 @@ pub struct ShardState {
     /// The number of event ids in its dedup window.
     pub seen: usize,
     pub spill: Vec<SpillState>,
-    #[serde(default)]
     pub room: SpillCapacity,
     /// Rows of its storage that this version can't read.
     pub unreadable: u64,
@@ -54,7 +55,7 @@ pub struct OverQuotaState {
 }
 
 /// The spill of one stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpillState {
     pub stream: String,
     pub records: u64,
@@ -77,7 +78,7 @@ pub struct SpillState {
 }
 
 /// How much of the spill's capacity is used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SpillCapacity {
     /// Includes quarantined records.
     pub used_bytes: u64,
@@ -92,6 +93,36 @@ pub struct SpillCapacity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_at: Option<Timestamp>,
 }
+
+impl FromJson for ShardState {
+    fn from_json(json: &RawValue) -> Option<Self> {
+        let fields = from_json::fields(json)?;
+        Some(Self {
+            buffer_bytes: field(&fields, "buffer_bytes")?,
+            devices: field(&fields, "devices")?,
+            seen: field(&fields, "seen")?,
+            spill: field(&fields, "spill")?,
+            // An earlier version does not report it.
+            room: field::<Option<_>>(&fields, "room")?.unwrap_or_default(),
+            unreadable: field(&fields, "unreadable")?,
+            streams: field(&fields, "streams")?,
+        })
+    }
+}
+
+from_json!(SpillState {
+    stream,
+    records,
+    bytes,
+    oldest_age_s,
+    quarantined,
+    problem,
+    owner,
+    last_drained_at,
+    next_try_at
+});
+
+from_json!(SpillCapacity { used_bytes, limit_bytes, used_percent, full_in_s, full_at });
 
 impl ShardState {
     /// Builds the state of a shard from its status at `now`.
@@ -215,8 +246,8 @@ impl ShardView {
     /// Builds the view from the answer of a shard, or from the reason for which there is none.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
         let state = answer.and_then(|bytes| {
-            let state = serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes));
-            state.map_err(|error| format!("its answer is no status: {error}"))
+            let state = from_json::read(&String::from_utf8_lossy(&bytes));
+            state.ok_or_else(|| "its answer is no status".to_owned())
         });
         Self::of_state(shard, state)
     }
@@ -372,10 +403,7 @@ pub(crate) mod tests {
     fn a_shard_that_says_nothing_readable_is_silent() {
         for (answer, problem) in [
             (Err("no answer in time".to_owned()), "no answer in time"),
-            (
-                Ok(b"{}".to_vec()),
-                "its answer is no status: missing field `buffer_bytes` at line 1 column 2",
-            ),
+            (Ok(b"{}".to_vec()), "its answer is no status"),
         ] {
             let ShardAnswer::Silent { problem: found } = ShardView::of(3, answer).answer else {
                 panic!()

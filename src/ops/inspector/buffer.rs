@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, SecondsFormat};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::filter::{EntryIndex, Filter};
 use super::{Doubt, OutcomeCount, Unproven, Unreported, add};
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{FromJson, from_json};
 use crate::base::order::ascending;
 use crate::model::endpoint::InspectorQuery;
 use crate::model::outcome::OutcomeKind;
@@ -40,7 +41,7 @@ pub struct EntryBuffer {
 }
 
 /// The counts since the epoch began, without the entries.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct BufferSnapshot {
     /// The name of the epoch.
     epoch: String,
@@ -51,6 +52,8 @@ pub(super) struct BufferSnapshot {
     /// The requests that the inspector may not know of.
     not_kept: u64,
 }
+
+from_json!(BufferSnapshot { epoch, since, last, totals, not_kept });
 
 /// The last entries of a kind, the oldest first.
 #[derive(Debug, Default)]
@@ -114,7 +117,7 @@ impl StoredEntry {
     /// Parses the entry `json`, and numbers it `seq` if it has no number. Returns `None` if it
     /// can't be read.
     fn parse(json: Box<RawValue>, seq: u64) -> Option<Self> {
-        let mut head: EntryIndex = serde_json::from_str(json.get()).ok()?;
+        let mut head = EntryIndex::from_json(&json)?;
         if head.seq != 0 {
             return Some(Self { head, json });
         }
@@ -380,7 +383,7 @@ mod tests {
             "counts": [{ "stream": stream, "outcome": outcome, "count": 1 }],
             "entries": [entry],
         });
-        serde_json::from_str(&report.to_string()).unwrap()
+        crate::base::json::from_json::read(&report.to_string()).unwrap()
     }
 
     impl EntryBuffer {

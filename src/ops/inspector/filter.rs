@@ -1,7 +1,8 @@
 //! The filter of the inspector's entries, parsed from a request's query.
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::base::json::from_json::{self, FromJson, field};
 use crate::base::text::truncate_for_display;
 use crate::model::outcome::OutcomeKind;
 
@@ -41,10 +42,9 @@ pub enum FilterError {
 }
 
 /// The fields by which an entry can be found.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryIndex {
     /// 0 if the entry has no number yet.
-    #[serde(default)]
     pub seq: u64,
     pub outcome: OutcomeKind,
     code: Option<String>,
@@ -52,6 +52,21 @@ pub struct EntryIndex {
     name: Option<String>,
     stream: Option<String>,
     event_id: Option<String>,
+}
+
+impl FromJson for EntryIndex {
+    fn from_json(json: &RawValue) -> Option<Self> {
+        let fields = from_json::fields(json)?;
+        Some(Self {
+            seq: field::<Option<u64>>(&fields, "seq")?.unwrap_or_default(),
+            outcome: field(&fields, "outcome")?,
+            code: field(&fields, "code")?,
+            tenant: field(&fields, "tenant")?,
+            name: field(&fields, "name")?,
+            stream: field(&fields, "stream")?,
+            event_id: field(&fields, "event_id")?,
+        })
+    }
 }
 
 impl Filter {
@@ -116,7 +131,7 @@ mod tests {
     const ENTRY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
     fn takes(query: &str) -> bool {
-        let head: EntryIndex = serde_json::from_str(ENTRY).unwrap();
+        let head: EntryIndex = from_json::read(ENTRY).unwrap();
         Filter::parse(query).unwrap().takes(&head, ENTRY)
     }
 
