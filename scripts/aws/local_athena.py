@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.app import main
 from ministack.services import athena
 
 # By their names in Athena.
@@ -34,8 +33,7 @@ async def _run_query(query: str, database: str, catalog: str | None = None) -> A
     return await _run(query, database, catalog)
 
 
-athena._table_relation = _relation_of_table
-athena._run_duckdb = _run_query
-
-if __name__ == "__main__":
-    main()
+def install() -> None:
+    """Has ministack ask as AWS does."""
+    athena._table_relation = _relation_of_table
+    athena._run_duckdb = _run_query

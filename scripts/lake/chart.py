@@ -1,4 +1,4 @@
-"""A query's answer as a chart, drawn by Vega-Lite: a PNG, or a page of HTML without scripts."""
+"""A query's answer as a chart, drawn by Vega-Lite: a PNG, an SVG, or a page of HTML without scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import chart_page
 import vl_convert
-from objects import LakeError
+from command_line import WrongUse
 from private_files import write_private
 from shown_text import shown
 
@@ -42,9 +42,7 @@ class Chart:
         words = text.split()
         label = words.pop().removeprefix("label:") if words and words[-1].startswith("label:") else None
         if not 3 <= len(words) <= 4 or words[0] not in ("bar", "line"):
-            raise LakeError(
-                f"a chart is `bar X Y [COLOR]` or `line X Y [COLOR]`, not {text!r}"
-            )
+            raise WrongUse(f"a chart is `bar X Y [COLOR]` or `line X Y [COLOR]`, not {text!r}")
         return cls(*words, label=label)
 
     def split(self, before: str | None, by: str) -> Chart:
@@ -59,16 +57,19 @@ class Chart:
         needed = {self.x, self.y, self.color or self.x, self.label or self.x}
         missing = needed - rows[0].keys() if rows else set()
         if missing:
-            raise LakeError(f"the answer has no column {', '.join(sorted(missing))}")
+            raise WrongUse(f"the answer has no column {', '.join(sorted(missing))}")
         drawn = rows[: MOST_BARS if self._is_horizontal(rows) else MOST_ROWS]
         left = f" · the first {len(drawn)} of {len(rows):,} rows" if len(drawn) < len(rows) else ""
         spec = _with_footer(self._spec(title, drawn), f"{footer}{left}")
         if path.suffix == ".png":
             content = vl_convert.vegalite_to_png({**spec, "background": "white"}, scale=SCALE)
+        elif path.suffix == ".svg":
+            # Its ground is white, as a PNG's: whatever shows it may be dark.
+            content = vl_convert.vegalite_to_svg({**spec, "background": "white"}).encode()
         elif path.suffix == ".html":
             content = chart_page.page(title, _drawings(spec), rows[:MOST_ROWS], footer).encode()
         else:
-            raise LakeError(f"{path} must end in .png or .html")
+            raise WrongUse(f"{path} must end in .png, .svg or .html")
         write_private(path, content)
 
     def _is_horizontal(self, rows: list[dict[str, Any]]) -> bool:

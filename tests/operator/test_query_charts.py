@@ -89,6 +89,21 @@ def test_a_report_has_all_answers_on_a_small_page_that_runs_nothing(
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
 
+def test_a_chart_is_a_vector_graphic_that_runs_nothing(ask: Asking, tmp_path: Path) -> None:
+    lake, file = deliver(tmp_path / "lake", *busy()), tmp_path / "chart.svg"
+    ended = ask(lake, "pages", DAY, "--plot", str(file))
+    assert ended.printed == f"{file} shows 60 rows\n"
+    text = file.read_text(encoding="utf-8")
+    drawing = Page(text)
+    assert {tag for tag, _ in drawing.elements} <= {"svg", "rect", "g", "path", "text", "line", "defs", "clippath"}
+    attributes = {name for _, its in drawing.elements for name in its}
+    assert not {each for each in attributes if each.startswith("on") or each.endswith("href")}
+    assert "\u202e" not in text and file.stat().st_mode & 0o777 == 0o600
+    # With its title and the line below.
+    words = " ".join(drawing.words)
+    assert "Pages" in words and "all tenants · bots left out" in words
+
+
 def test_the_report_has_each_query_but_now() -> None:
     assert sorted([*report.ORDER, "now"]) == names()
 
@@ -97,7 +112,7 @@ def test_the_report_has_each_query_but_now() -> None:
 def test_a_report_is_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["query", "report", "--source", str(tmp_path), *words])
     try:
-        assert program.main() == 1
+        assert program.main() == 2
     except SystemExit as ended:
         assert ended.code == 2
 
