@@ -30,7 +30,7 @@ from import_form import Form, JsonObject, Rejected, iso, message_of
 from import_headwater import Headwater
 from import_posthog import Posthog
 from import_segment import TABLES, Segment
-from import_sender import MAX_BYTES, MAX_EVENTS, ImportSender, Interrupted, Verdict
+from import_sender import MAX_BYTES, MAX_EVENTS, ImportSender, Verdict
 from import_snowplow import Snowplow
 from import_source import Damaged, ExportFile, ImportProblem, Row, Unreadable, files
 from import_state import ImportState, Reject
