@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys Headwater: the stack in AWS, the worker, its secrets; and proves it with one event.
 
-    deploy.py [--dry-run] [--rotate] [--env NAME] [--stack NAME] [--parameter KEY=VALUE ...]
+scripts/deploy has its options.
 
 Each step does only what is missing, so that it can be run again after any failure. AWS is
 reached as boto3 does it (AWS_PROFILE, AWS_ENDPOINT_URL and so on), in the region that
@@ -11,6 +11,7 @@ wrangler.toml names; Cloudflare is reached as wrangler does it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import subprocess
@@ -22,15 +23,18 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
-from unconfigured_streams import BacklogUnknownError, dropped, warning
-from smoke_test import SmokeTest, SmokeTestError, Place
-from stack import TEMPLATE, Change, Stack, StackError
-import health_stack
-import query_stack
-import stream_members
-import template
-from worker_key import NAMES, WorkerKeyError, WorkerKeys
-from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from command_line import DONE, FOUND, INTERRUPTED, Parser, add_output, show_progress, waiting  # noqa: E402
+from unconfigured_streams import BacklogUnknownError, dropped, warning  # noqa: E402
+from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
+from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
+import health_stack  # noqa: E402
+import query_stack  # noqa: E402
+import stream_members  # noqa: E402
+import template  # noqa: E402
+from worker_key import NAMES, WorkerKeyError, WorkerKeys  # noqa: E402
+from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError  # noqa: E402
 
 SALT = "HEADWATER_HASH_SECRET"
 SALT_BYTES = 32
@@ -87,7 +91,7 @@ class Deployment:
         self.parameters = dict(arguments.parameter)
         self.template = template.body(arguments.template)
         self.queries_template = template.body(arguments.queries_template)
-        self.wrangler = Wrangler(arguments.env)
+        self.wrangler = Wrangler(arguments.env, shows=not _is_quiet)
         self.stack = self.beside("")
         self.queries = self.beside("-queries")
         self.health_parameters = {
@@ -128,25 +132,31 @@ class Deployment:
             aws_secret_access_key=secret,
         )
 
-    def plan(self) -> None:
-        """Show what `run` would do; raise if AWS or Cloudflare did not answer."""
+    def plan(self) -> dict[str, Any]:
+        """Show and return what `run` would do; raise if AWS or Cloudflare did not answer."""
         self.warn_of_open_origins()
-        unknown = []
+        unknown: list[str] = []
+        planned: list[Change] = []
+        missing: list[str] = []
         outputs: dict[str, str] = {}
         per_level = self.per_level
         try:
             self.say_what_a_format_changes()
             changes = self.stack.plan(self.template, self.parameters)
             show(self.stack, changes, self.settings.region)
+            planned += changes
             protection = self.wanted_protection(self.stack)
             if protection is not None:
                 say(f"its deletion would be {'refused' if protection else 'allowed'}")
-            show(self.queries, self.queries.plan(*self.queries_with_parameters()), self.settings.region)
+            changes = self.queries.plan(*self.queries_with_parameters())
+            show(self.queries, changes, self.settings.region)
+            planned += changes
             outputs = self.stack.outputs()
             per_level = self.wanted_per_level()
             if per_level and outputs:
                 changes = self.members.plan(*self.members_template(per_level, outputs))
                 show(self.members, changes, self.settings.region)
+                planned += changes
             elif per_level:
                 say(f"the stack {self.members.name} would get {per_level} streams for each level")
         except AWS_PROBLEMS as error:
@@ -175,25 +185,32 @@ class Deployment:
                 "the dry run is incomplete: "
                 + "; ".join(unknown)
             )
+        return {"changes": [change._asdict() for change in planned], "secrets": missing}
 
-    def run(self) -> None:
-        """Do all of it."""
+    def run(self) -> dict[str, Any]:
+        """Do all of it; returns where the worker is, and what changed."""
         self.warn_of_open_origins()
         say(
             f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
         self.say_what_a_format_changes()
         protection = self.wanted_protection(self.stack)
-        changes = self.stack.apply(self.template, self.parameters)
+        with waiting("the stack is made or changed"):
+            changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
+        applied = list(changes)
         protect(self.stack, protection)
         outputs = self.stack.outputs()
-        changes = self.queries.apply(*self.queries_with_parameters())
+        with waiting("the saved queries are made or changed"):
+            changes = self.queries.apply(*self.queries_with_parameters())
         say(f"the stack {self.queries.name} is up to date, {len(changes)} changes")
+        applied += changes
         per_level = self.wanted_per_level()
         if per_level:
             protection = self.wanted_protection(self.members)
-            changes = self.members.apply(*self.members_template(per_level, outputs))
+            with waiting("the streams are made or changed"):
+                changes = self.members.apply(*self.members_template(per_level, outputs))
+            applied += changes
             say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
             protect(self.members, protection)
         self.check_streams(outputs, per_level)
@@ -207,10 +224,11 @@ class Deployment:
             self.warn_of_dropped(url)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
         minted = self.store_secrets(outputs, keys)
-        self.prove(url, outputs)
+        event = self.prove(url, outputs)
         if minted and self.arguments.rotate:
             self.retire(keys, keys.all_but(minted))
         say(f"{url} is up")
+        return {"url": url, "changes": [change._asdict() for change in applied], "event": event}
 
     def retire(self, keys: WorkerKeys, retired: list[str]) -> None:
         """Delete keys once no object signs with them."""
@@ -291,7 +309,7 @@ class Deployment:
             )
         # Earlier versions had one table for both formats, and no such output.
         if before == "parquet" and "ReaderPolicyArn" not in self.stack.outputs():
-            say(
+            warn(
                 "warning: the Parquet objects that are there are not below format=parquet/, where the table events_parquet"
                 ' looks, and they break queries of the table events: move them, see "Change the format" in www/docs/deploy.md'
             )
@@ -303,10 +321,10 @@ class Deployment:
                 raise BacklogUnknownError("name the worker's address with --url")
             waiting = dropped(url, self.settings.streams)
         except BacklogUnknownError as error:
-            say(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
+            warn(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
             return
         if waiting:
-            say(warning(waiting))
+            warn(warning(waiting))
 
     def missing_secrets(self, outputs: dict[str, str]) -> list[str]:
         """The names of the secrets that have to be made, or are given and not stored yet.
@@ -346,8 +364,8 @@ class Deployment:
         say(f"secrets stored: {', '.join(made) or 'none was missing'}")
         return made.get(NAMES[0])
 
-    def prove(self, url: str, outputs: dict[str, str]) -> None:
-        """Send an event and wait until it is in S3."""
+    def prove(self, url: str, outputs: dict[str, str]) -> dict[str, str]:
+        """Send an event and wait until it is in S3; returns where."""
         firehose = self.client("firehose")
         *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
         event = SmokeTest(url, self.settings)
@@ -356,8 +374,10 @@ class Deployment:
         places = [failed] if outcome == "failed" else levels
         longest = max(place.interval_seconds for place in places)
         say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
-        found = event.find(self.client("s3"), places, self.arguments.wait)
+        with waiting("waiting for the event in S3"):
+            found = event.find(self.client("s3"), places, self.arguments.wait)
         say(f"event {event.id}: stored at {found}")
+        return {"id": event.id, "outcome": outcome, "stored_at": str(found)}
 
 
 def show(stack: Stack, changes: list[Change], region: str | None) -> None:
@@ -365,7 +385,8 @@ def show(stack: Stack, changes: list[Change], region: str | None) -> None:
     say(f"the stack {stack.name} in {region}: {len(changes)} changes")
     for change in changes:
         replaced = " (replaced)" if change.replaces else ""
-        print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+        if not _is_quiet:
+            print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
 
 
 def protect(stack: Stack, is_protected: bool | None) -> None:
@@ -379,7 +400,7 @@ def check(environment: str | None) -> None:
     """Have the worker's own readers look at wrangler.toml and the schemas."""
     place = ["--env", environment] if environment else ["--top"]
     sys.stdout.flush()
-    if subprocess.run([ROOT / "scripts" / "check", *place]).returncode != 0:
+    if subprocess.run([ROOT / "scripts" / "check", *place, *(["--quiet"] if _is_quiet else [])]).returncode != 0:
         raise DeployError("correct what is named above; nothing is deployed")
 
 
@@ -403,9 +424,19 @@ def address(targets: list[str]) -> str:
     )
 
 
+# With --quiet and --json: steps are not printed, and warnings go to standard error.
+_is_quiet = False
+
+
 def say(what: str) -> None:
     """Print a step."""
-    print(f"deploy: {what}", flush=True)
+    if not _is_quiet:
+        print(f"deploy: {what}", flush=True)
+
+
+def warn(what: str) -> None:
+    """Print what an operator should know."""
+    print(f"deploy: {what}", flush=True, file=sys.stderr if _is_quiet else sys.stdout)
 
 
 def parameter(text: str) -> tuple[str, str]:
@@ -416,88 +447,52 @@ def parameter(text: str) -> tuple[str, str]:
     return key, value
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Parser:
     """What the command takes."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/deploy",
-        description="Deploy the stack, the worker and its secrets, and prove it with an event.",
-    )
+    parser = Parser("scripts/deploy")
     add = parser.add_argument
-    add("--dry-run", action="store_true", help="show all of it and change nothing")
-    add(
-        "--rotate",
-        action="store_true",
-        help="a new access key; the old one is deleted when it works",
-    )
-    add("--env", help="the environment of wrangler.toml; give each a stack of its own")
-    add("--stack", default="headwater", help="the stack's name (headwater)")
-    add(
-        "--parameter",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="KEY=VALUE",
-        help="a parameter of the template; others keep the value that they have",
-    )
-    add("--url", help="the worker's address, if wrangler does not report it")
-    add(
-        "--wait",
-        type=float,
-        metavar="SECONDS",
-        help="how long the worker may take for the event, and then S3",
-    )
-    add(
-        "--overlap",
-        type=float,
-        default=OVERLAP_SECONDS,
-        metavar="SECONDS",
-        help=f"how long the old key stays after --rotate ({OVERLAP_SECONDS})",
-    )
-    add(
-        "--tag",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="KEY=VALUE",
-        help="a tag of the stacks and of all in them; with one, those not named are removed",
-    )
-    add("--role", metavar="ARN", help="the role that CloudFormation acts as, instead of you")
-    add(
-        "--protection",
-        action=argparse.BooleanOptionalAction,
-        help="whether the deletion of stacks with streams is refused; a new stack's is",
-    )
-    add(
-        "--print-template",
-        action="store_true",
-        help="print the template as it is sent, and do nothing",
-    )
-    add("--template", type=Path, default=TEMPLATE, help="another template")
-    add("--queries-template", type=Path, default=query_stack.TEMPLATE, help=argparse.SUPPRESS)  # fmt: skip
-    add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
+    add("--dry-run", action="store_true")
+    add("--rotate", action="store_true")
+    add("--env", metavar="NAME")
+    add("--stack", default="headwater", metavar="NAME")
+    add("--parameter", action="append", default=[], type=parameter, metavar="KEY=VALUE")
+    add("--tag", action="append", default=[], type=parameter, metavar="KEY=VALUE")
+    add("--role", metavar="ARN")
+    add("--protection", action=argparse.BooleanOptionalAction)
+    add("--url", metavar="URL")
+    add("--wait", type=float, metavar="SECONDS")
+    add("--overlap", type=float, default=OVERLAP_SECONDS, metavar="SECONDS")
+    add("--print-template", action="store_true")
+    add("--template", type=Path, default=TEMPLATE, metavar="FILE")
+    # Of the tests.
+    add("--queries-template", type=Path, default=query_stack.TEMPLATE)
+    add("--poll", type=float, default=3)
+    add_output(parser)
     return parser
 
 
 def main() -> int:
     """The command; 1 and one sentence when something has to be corrected."""
     arguments = options().parse_args()
+    show_progress(arguments)
+    global _is_quiet  # noqa: PLW0603
+    _is_quiet = arguments.json or arguments.quiet
     try:
         if arguments.print_template:
             print(template.body(arguments.template))
-            return 0
+            return DONE
         check(arguments.env)
         deployment = Deployment(arguments)
-        if arguments.dry_run:
-            deployment.plan()
-        else:
-            deployment.run()
+        found = deployment.plan() if arguments.dry_run else deployment.run()
     except (DeployError, *PROBLEMS) as error:
         print(f"deploy: {sentence(error)}", file=sys.stderr)
-        return 1
+        return FOUND
     except KeyboardInterrupt:
         print("deploy: stopped; run it again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
+    if arguments.json:
+        print(json.dumps(found))
+    return DONE
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.app import main
 from ministack.services import athena
 
 # By their names in Athena. DuckDB reads the time in a text by a cast.
@@ -48,8 +47,7 @@ async def _run_query(query: str, database: str, catalog: str | None = None) -> A
     return await _run(query, database, catalog)
 
 
-athena._table_relation = _relation_of_table
-athena._run_duckdb = _run_query
-
-if __name__ == "__main__":
-    main()
+def install() -> None:
+    """Has ministack ask as AWS does."""
+    athena._table_relation = _relation_of_table
+    athena._run_duckdb = _run_query

@@ -151,8 +151,8 @@ def test_the_key_that_the_operator_gives_is_stored_once(accounts: FakeAccounts) 
         "deploy: HEADWATER_OPERATOR_KEY must have 32 characters"
     )
     given, other = (secrets.token_hex(32) for _ in range(2))
-    dry = accounts.deploy("--dry-run", HEADWATER_OPERATOR_KEY=given)
-    assert "deploy: secrets to be made and stored: HEADWATER_OPERATOR_KEY\n" in dry.stdout
+    dry = accounts.deploy("--dry-run", "--json", HEADWATER_OPERATOR_KEY=given)
+    assert json.loads(dry.stdout) == {"changes": [], "secrets": ["HEADWATER_OPERATOR_KEY"]}
     assert accounts.cloudflare.secrets == before
     for key in (given, other):
         assert accounts.deploy(HEADWATER_OPERATOR_KEY=key).returncode == 0
@@ -210,8 +210,11 @@ def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None
     assert in_s3(accounts, result.stdout)
     (members,) = accounts.client("cloudformation").describe_stacks(StackName="headwater-streams")["Stacks"]
     assert members["EnableTerminationProtection"] is True
-    again = accounts.deploy()
-    assert "deploy: the stack headwater-streams is up to date, 0 changes\n" in again.stdout
+    again = accounts.deploy("--json")
+    document = json.loads(again.stdout)
+    assert (document["changes"], document["event"]["outcome"], again.stderr) == ([], "accepted", "")
+    assert document["url"] in result.stdout and document["event"]["stored_at"].startswith("s3://")
+    assert accounts.deploy("--dry-run", "--quiet").stdout == ""
     fewer = accounts.deploy("--parameter", "StreamsPerLevel=1")
     assert fewer.returncode == 1
     assert "StreamsPerLevel can't go from 2 to 1: Firehose deletes a stream" in fewer.stderr

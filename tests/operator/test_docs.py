@@ -203,7 +203,7 @@ class Desk:
         buckets = (self.aws.outputs[BUCKET_OUTPUTS[kind]] for kind in ("data", "failed"))
         both = " ".join(f"--source s3://{bucket}" for bucket in buckets)
         command = command.replace("--source local", both)
-        records = f"{sys.executable} {ROOT}/scripts/aws/local_aws.py records --dir {self.aws.directory}"
+        records = f"{sys.executable} {ROOT}/scripts/aws/local_records.py --dir {self.aws.directory}"
         command = command.replace("scripts/dev records", records)
         return re.sub(r"(?<![\w/])scripts/(query|replay)\b", rf"{ROOT}/scripts/\1", command)  # fmt: skip
 

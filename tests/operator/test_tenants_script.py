@@ -160,4 +160,4 @@ def test_wrangler_gets_no_secrets_of_the_operators_shell(checkout: Path, tmp_pat
 def test_why_wrangler_failed_is_a_sentence(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_WRANGLER", "no-such-wrangler")
     missing = "tenants: no-such-wrangler is missing: run scripts/setup\n"
-    assert tenants(checkout, "list") == (2, "", missing)
+    assert tenants(checkout, "list") == (1, "", missing)
