@@ -30,15 +30,15 @@ pub struct ShardState {
     /// The streams as this shard sees them.
     pub streams: Vec<StreamState>,
     /// The first tenants of whose events it refuses some for today.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub over_quota: Vec<OverQuotaState>,
     /// The tenants that have their share of the spill. Others' records are spilled.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub full_tenants: Vec<FullTenantState>,
 }
 
 /// A tenant that has its share of the spill.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FullTenantState {
     pub tenant: String,
     pub spilled_bytes: u64,
@@ -47,7 +47,7 @@ pub struct FullTenantState {
 }
 
 /// A tenant that is over its daily quota.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OverQuotaState {
     pub tenant: String,
     pub events_per_day: u64,
@@ -106,6 +106,9 @@ impl FromJson for ShardState {
             room: field::<Option<_>>(&fields, "room")?.unwrap_or_default(),
             unreadable: field(&fields, "unreadable")?,
             streams: field(&fields, "streams")?,
+            // Absent if there are none.
+            over_quota: field::<Option<_>>(&fields, "over_quota")?.unwrap_or_default(),
+            full_tenants: field::<Option<_>>(&fields, "full_tenants")?.unwrap_or_default(),
         })
     }
 }
@@ -121,6 +124,10 @@ from_json!(SpillState {
     last_drained_at,
     next_try_at
 });
+
+from_json!(FullTenantState { tenant, spilled_bytes, full_at });
+
+from_json!(OverQuotaState { tenant, events_per_day, since });
 
 from_json!(SpillCapacity { used_bytes, limit_bytes, used_percent, full_in_s, full_at });
 
