@@ -21,7 +21,7 @@ ACCEPTED = Path(__file__).parents[1] / "audit-accepted.txt"
 # The most queries of one request.
 BATCH = 1_000
 ANSWER_SECONDS = 60
-ALL_IS_WELL, FOUND, STOPPED = 0, 1, 2
+DONE, FOUND, WRONG_USE = 0, 1, 2
 
 
 class Stop(Exception):
@@ -72,14 +72,14 @@ def main() -> int:
             as_json = len(sys.argv) > 1
         case [word, *_]:
             print(f"audit: there is no {word}; see scripts/audit --help", file=sys.stderr)
-            return STOPPED
+            return WRONG_USE
     packages = components()
     try:
         known = accepted()
         found = list(vulnerabilities(packages))
     except Stop as why:
         print(f"audit: {why}", file=sys.stderr)
-        return STOPPED
+        return FOUND
     bad = [each for each in found if each["id"] not in known]
     stale = sorted(known - {each["id"] for each in found})
     if as_json:
@@ -91,7 +91,7 @@ def main() -> int:
         print(f"{len(packages)} packages, {len(bad)} vulnerabilities, {len(found) - len(bad)} accepted")
     for vulnerability in stale:
         print(f"audit: {ACCEPTED.name}: {vulnerability} is in no package any more: remove it", file=sys.stderr)
-    return FOUND if bad or stale else ALL_IS_WELL
+    return FOUND if bad or stale else DONE
 
 
 if __name__ == "__main__":

@@ -14,15 +14,19 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from command_line import DONE, FOUND, WRONG_USE, Parser, WrongUse, add_output, show_progress, waiting  # noqa: E402
+
 API = "https://api.cloudflare.com/client/v4"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANSWER_SECONDS = 30
-ALL_IS_WELL, ALARMS, STOPPED = 0, 1, 2
 
 # What the refusals of a status are most likely about.
 REFUSALS = {
@@ -82,11 +86,11 @@ class Dataset:
         base = os.environ.get("CLOUDFLARE_API_BASE_URL") or API
         parts = urlsplit(base)
         if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-            raise Stop("CLOUDFLARE_API_BASE_URL is neither https nor on this machine")
+            raise WrongUse("CLOUDFLARE_API_BASE_URL is neither https nor on this machine")
         account = self._from_environment("CLOUDFLARE_ACCOUNT_ID")
         token = self._from_environment("CLOUDFLARE_API_TOKEN")
         if not re.fullmatch("[0-9a-zA-Z]+", account):
-            raise Stop("CLOUDFLARE_ACCOUNT_ID is no id of an account; `npx wrangler whoami` prints it")
+            raise WrongUse("CLOUDFLARE_ACCOUNT_ID is no id of an account; `npx wrangler whoami` prints it")
         self._url = f"{base.rstrip('/')}/accounts/{account}/analytics_engine/sql"
         self._headers = {"authorization": f"Bearer {token}"}
         self._names = {"dataset": name, "minutes": minutes}
@@ -99,7 +103,7 @@ class Dataset:
     def _from_environment(name: str) -> str:
         value = os.environ.get(name, "")
         if not value or not value.isascii() or not value.isprintable():
-            raise Stop(f"{name} is not set in the environment" if not value else f"{name} has a character that no header allows")
+            raise WrongUse(f"{name} is not set in the environment" if not value else f"{name} has a character that no header allows")
         return value
 
     def rows(self, query: str) -> list[dict[str, Any]]:
@@ -185,7 +189,7 @@ def dataset_name(text: str) -> str:
 
 def arguments() -> argparse.Namespace:
     many = from_one(1_000_000_000 - 1)
-    program = argparse.ArgumentParser(prog="alarms", allow_abbrev=False)
+    program = Parser("scripts/alarms")
     program.add_argument("--minutes", type=from_one(1440), default=15)
     program.add_argument("--refused", type=many, default=100)
     program.add_argument("--refused-keys", type=many, default=10)
@@ -193,25 +197,28 @@ def arguments() -> argparse.Namespace:
     program.add_argument("--spill-seconds", type=many, default=600)
     program.add_argument("--silence", action="store_true")
     program.add_argument("--dataset", type=dataset_name, default="headwater")
-    program.add_argument("--json", action="store_true")
+    add_output(program)
     return program.parse_args()
 
 
 def main() -> int:
     args = arguments()
     limits = Limits(args.refused, args.refused_keys, args.failed_percent, args.spill_seconds, args.silence)
+    show_progress(args)
     try:
-        found = list(alarms(Dataset(args.dataset, args.minutes), limits))
-    except Stop as why:
+        with waiting("asking Analytics Engine"):
+            found = list(alarms(Dataset(args.dataset, args.minutes), limits))
+    except (Stop, WrongUse) as why:
         print(f"alarms: {why}", file=sys.stderr)
-        return STOPPED
+        return WRONG_USE if isinstance(why, WrongUse) else FOUND
     if args.json:
         print(json.dumps([asdict(alarm) for alarm in found]))
     else:
         for alarm in found:
             print(f"{alarm.alarm:<16}{alarm.text}")
-        print(f"{len(found) or 'no'} alarm{'' if len(found) == 1 else 's'} in the last {args.minutes} minutes")
-    return ALARMS if found else ALL_IS_WELL
+        if not args.quiet:
+            print(f"{len(found) or 'no'} alarm{'' if len(found) == 1 else 's'} in the last {args.minutes} minutes")
+    return FOUND if found else DONE
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def test_an_alarm_says_in_words_what_is_wrong(engine: AnalyticsEngine) -> None:
 def test_a_question_without_an_answer_is_no_good_news(engine: AnalyticsEngine) -> None:
     engine.status = 422
     refused = run(engine)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "alarms: Cloudflare answered 422: no such dataset\n"
     engine.status = 403
     assert "Account Analytics: Read" in run(engine).stderr

@@ -222,5 +222,5 @@ def test_a_database_that_is_silent_is_no_good_news() -> None:
     database.server.shutdown()
     database.server.server_close()
     ended = database.audit()
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.returncode, ended.stdout) == (1, "")
     assert "does not answer the question" in ended.stderr
