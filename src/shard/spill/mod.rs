@@ -180,11 +180,12 @@ impl Spill {
         records.iter().map(|it| !refused.contains(it.tenant)).collect()
     }
 
-    /// Notes that a tenant's records were rejected for its share at `now`.
+    /// Notes that a tenant's records were rejected for its share at `now`, if it has any in the spill.
     pub fn tenant_is_full(&mut self, tenant: &str, now: Milliseconds) {
         /// More are not shown.
         const NOTED: usize = 64;
-        if self.full_tenants.len() < NOTED || self.full_tenants.contains_key(tenant) {
+        let has_room = self.full_tenants.len() < NOTED || self.full_tenants.contains_key(tenant);
+        if has_room && self.tenants.of(tenant) > 0 {
             self.full_tenants.insert(tenant.to_owned(), now);
         }
     }
