@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    /// No SDK repeats what is over a quota, and none is told that it was taken.
+    /// No SDK repeats what is over a quota, and no answer says that it was taken.
     #[test]
     fn an_event_over_its_quota_is_refused_for_good() {
         let id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();

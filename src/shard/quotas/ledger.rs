@@ -21,7 +21,7 @@ use crate::shard::storage::{Storage, StorageError, Table};
 /// The number of homes. It must never change: see above.
 pub const HOMES: ShardNumber = 8;
 
-/// A lease that nobody asked for gets at most the remainder divided by this and the number of shards.
+/// Beyond its need, a lease gets at most the remainder divided by this and the number of shards.
 const SHARES_PER_SHARD: u64 = 4;
 
 /// When to ask again while other shards may give something back, in milliseconds.

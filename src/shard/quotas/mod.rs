@@ -10,8 +10,8 @@
 //! tenant far below its quota, but then an outage would have no limit, and a quota is a promise about
 //! money. A shard with traffic does not notice an outage that is shorter than its lease.
 //!
-//! A failed event counts, since it costs as much as another. Whoever has a tenant's public key can use
-//! up its quota either way.
+//! A failed event counts, since it costs as much as another. Anyone with the public key of a tenant can
+//! use up its quota either way.
 
 pub mod leases;
 pub mod ledger;

@@ -284,7 +284,7 @@ fn a_lease_follows_the_traffic_and_the_remainder() {
         }
     }
     assert_eq!(asked, 7, "1, 2, 4 … 64");
-    // A lease that nobody asked for is at most a twelfth of the rest, with three shards.
+    // Beyond its need, a lease is at most a twelfth of the rest, with three shards.
     let share = |left: u64, want| {
         let request = LeaseRequest {
             tenant: "shop".to_owned(),
