@@ -466,6 +466,7 @@ def options() -> Parser:
     add("--template", type=Path, default=TEMPLATE, metavar="FILE")
     # Of the tests.
     add("--queries-template", type=Path, default=query_stack.TEMPLATE)
+    # Of the tests.
     add("--poll", type=float, default=3)
     add_output(parser)
     return parser

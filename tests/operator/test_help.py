@@ -103,6 +103,7 @@ def options_of(program: Path) -> set[str]:
     """The options that a program declares, without those of the tests and former names."""
     text = re.sub(r"# Of the tests\.\n.*", "", program.read_text(encoding="utf-8"))
     found = set(re.findall(r'add(?:_argument)?\(\s*"(--[a-z-]+)"', text))
+    found |= {f"--no-{each[2:]}" for each in re.findall(r'"(--[a-z-]+)", action=argparse.BooleanOptionalAction', text)}
     found |= {"--json", "--quiet"} if "add_output(" in text else set()
     found |= {"--worker"} if "add_worker(" in text else set()
     return found | ({f"--{each}" for each in ("csv", "json", "markdown")} if "answers.FORMS" in text else set())

@@ -237,7 +237,7 @@ fn a_secret_that_dev_vars_lacks_is_missing() {
         with_dev_vars(shipped, &format!("{good}AWS_REGION=\n")),
         [".dev.vars: AWS_REGION is missing; set it to the region of your streams"]
     );
-    let hashed = shipped.replace("failed_stream = ", "ip = \"hash\"\nfailed_stream = ");
+    let hashed = shipped.replacen("failed_stream = ", "ip = \"hash\"\nfailed_stream = ", 1);
     let found = with_dev_vars(&hashed, good);
     assert!(
         matches!(found.as_slice(), [one] if one.contains("HEADWATER_HASH_SECRET")),
