@@ -550,7 +550,7 @@ def test_queries_of_analytics_engine_answer_over_points(block: Block) -> None:
     with duckdb.connect() as database:
         for number, texts in enumerate((blobs, spilled)):
             columns = [f"{text} AS blob{place}" for place, text in enumerate(texts, 1)]
-            columns += [f"{place}.0 AS double{place}" for place in range(1, 16)]
+            columns += [f"{place}.0 AS double{place}" for place in range(1, 17)]
             point = f"SELECT now() AS timestamp, 1 AS _sample_interval, {', '.join(columns)}"
             how = "CREATE TABLE headwater AS" if number == 0 else "INSERT INTO headwater"
             database.execute(f"{how} {point}")

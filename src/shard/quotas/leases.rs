@@ -27,7 +27,7 @@ const PAUSE_MS: u64 = 2_000;
 /// The leases of one shard.
 #[derive(Debug, Default)]
 pub struct QuotaLeases {
-    leases: HashMap<String, Lease>,
+    leases: HashMap<String, ShardLease>,
 }
 
 /// The next step for a request that needs some events of a quota.
@@ -50,7 +50,7 @@ pub struct OverQuota {
 
 /// The lease of a tenant for one day.
 #[derive(Debug)]
-struct Lease {
+struct ShardLease {
     id: u64,
     day: UtcDay,
     quota: DailyQuota,
@@ -75,7 +75,7 @@ struct Lease {
     paused_until: Milliseconds,
 }
 
-impl Lease {
+impl ShardLease {
     fn new(id: u64, day: UtcDay, quota: DailyQuota, now: Milliseconds) -> Self {
         Self {
             id,
@@ -164,7 +164,7 @@ impl QuotaLeases {
             self.make_room();
         }
         let lease = self.leases.entry(tenant.name.clone());
-        let new = |id| Lease::new(id, today, quota, now);
+        let new = |id| ShardLease::new(id, today, quota, now);
         let lease = match lease {
             std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(new(random())),
             std::collections::hash_map::Entry::Occupied(occupied) => {
@@ -210,7 +210,7 @@ impl QuotaLeases {
 
     /// Applies the answer to `request`, or that there is none.
     pub fn apply(&mut self, request: &LeaseRequest, grant: Option<LeaseGrant>, now: Milliseconds) {
-        let asked = |lease: &&mut Lease| {
+        let asked = |lease: &&mut ShardLease| {
             let Some(state) = request.lease else { return false };
             (lease.id, lease.sequence) == (state.id, state.sequence)
         };
@@ -245,7 +245,7 @@ impl QuotaLeases {
 
     /// Returns when the time of the next lease is over.
     pub fn next_renewal(&self) -> Option<Milliseconds> {
-        self.leases.values().filter(|lease| lease.is_open()).map(Lease::ends_at).min()
+        self.leases.values().filter(|lease| lease.is_open()).map(ShardLease::ends_at).min()
     }
 
     /// Gives `count` events of a charge back to its lease: they were not accepted.
