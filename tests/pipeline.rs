@@ -379,6 +379,7 @@ fn a_direct_delivery_keeps_the_first_events_within_the_quota() {
 fn each_beacon_takes_one_event_of_the_quota() {
     let (mut config, context) = with_quota();
     config.limits.max_beacon_bytes = 2_000_000;
+    config.limits.max_body_bytes = 4_000_000;
     config.limits.max_inflated_bytes = 4_000_000;
     let body = format!(r#"[{{"name":1,"title":"{}"}},{{"name":"a"}}]"#, "x".repeat(1_500_000));
     let mut batch = harness::post(&config, &context, None, body.as_bytes()).unwrap();
