@@ -104,7 +104,7 @@ class WorkerClient:
             why = type(getattr(error, "reason", None) or error).__name__
             raise WorkerError(f"{url} does not answer: {why}") from None
         if answer.status == 403 and json_of(answer).get("code") == "replay_not_allowed":
-            raise WorkerError(
+            raise WrongUse(
                 f"the worker's secret {OPERATOR_KEY} is another one, or this key does not have the role {self._role.name}"
             )
         return answer

@@ -138,7 +138,7 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     file.touch()
     for ended, code, reported in [
         (export_quarantine(worker.port, file), 1, "File exists"),
-        (export_quarantine(worker.port, tmp_path, "another"), 1, "HEADWATER_OPERATOR_KEY is another"),
+        (export_quarantine(worker.port, tmp_path, "another"), 2, "HEADWATER_OPERATOR_KEY is another"),
         (export_quarantine(worker.port, tmp_path, ""), 2, "HEADWATER_OPERATOR_KEY is not set"),
         (export_quarantine(worker.port, tmp_path, "a\r"), 2, "HEADWATER_OPERATOR_KEY has a character"),
         (export_quarantine(worker.port, tmp_path, most_bytes=100), 1, "File too large"),

@@ -106,10 +106,10 @@ FAILED = {
     ("key", "program", "code"),
     [
         (KEYS["replay"][0], "replay", 0),
-        (KEYS["quarantine"][1], "replay", 1),
-        ("x" * 32, "replay", 1),
+        (KEYS["quarantine"][1], "replay", 2),
+        ("x" * 32, "replay", 2),
         (KEYS["quarantine"][1], "export_quarantine", 0),
-        (KEYS["replay"][0], "export_quarantine", 1),
+        (KEYS["replay"][0], "export_quarantine", 2),
     ],
 )
 def test_a_program_needs_the_key_of_its_role_only(
@@ -132,4 +132,4 @@ def test_a_program_needs_the_key_of_its_role_only(
     assert ended.returncode == code, ended.stdout + ended.stderr
     role = program.removeprefix("export_")
     refused = f"HEADWATER_OPERATOR_KEY is another one, or this key does not have the role {role}"
-    assert (refused in ended.stderr) == (code == 1)
+    assert (refused in ended.stderr) == (code == 2)
