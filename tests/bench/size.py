@@ -31,7 +31,15 @@ ENTRIES = [
         'return Err(Violation::of_field(crate::model::violation::Code::WrongType, "", ""));',
     ),
     ("src/ingest/dialects/mod.rs", ") -> Option<ServedAddress<'a>> {", "return None;"),
-    ("src/ingest/dialects/mod.rs", ") -> DialectAnswer {", "return DialectAnswer::empty(404);"),
+    (
+        "src/ingest/dialects/mod.rs",
+        "fn of_protocol(\n"
+        "    protocol: Protocol,\n"
+        "    outcomes: Result<&[(EventId, Outcome)], &IngestError>,\n"
+        "    request: DialectRequest<'_>,\n"
+        ") -> DialectAnswer {",
+        "return DialectAnswer::empty(404);",
+    ),
     ("src/runtime/protocols.rs", "pub async fn answer(request: &IncomingRequest) -> Option<Reply> {", "return None;"),
     ("src/config/protocols.rs", "-> Vec<Protocol> {", "return Vec::new();"),
     ("src/config/protocols.rs", ") -> BTreeMap<String, Protocol> {", "return BTreeMap::new();"),

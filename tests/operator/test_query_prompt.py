@@ -18,7 +18,7 @@ import prompt
 from support.cli import LAKE
 from support.lake_fixtures import DAY, deliver, event
 
-SECONDS = 60
+SECONDS = 120
 
 
 class Terminal:
@@ -27,7 +27,15 @@ class Terminal:
     def __init__(self, folder: Path, *words: str) -> None:
         self._ours, theirs = pty.openpty()
         command = [sys.executable, str(LAKE / "query.py"), *words, "--cache", str(folder / "state" / "lake")]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "dumb"})
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "dumb"},
+            # A runner in the background ignores Ctrl-C, and what it starts would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         os.close(theirs)
 
     def until(self, text: str) -> str:
