@@ -399,7 +399,7 @@ fn rows_that_cannot_be_read_are_left_out_and_deleted() {
 }
 
 #[derive(Debug, Clone)]
-enum Act {
+enum WindowAct {
     Insert { number: u8, made: Made },
     Wait(u64),
     SetBack(u64),
@@ -417,7 +417,7 @@ enum Made {
     Unknown,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = WindowAct> {
     let made = prop_oneof![
         5 => Just(Made::Now),
         2 => (0_u64..3_000).prop_map(Made::Before),
@@ -425,12 +425,12 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Made::Unknown),
     ];
     prop_oneof![
-        16 => (any::<u8>(), made).prop_map(|(number, made)| Act::Insert { number, made }),
-        5 => (0_u64..200).prop_map(Act::Wait),
-        1 => (0_u64..3_000).prop_map(Act::SetBack),
-        4 => Just(Act::Checkpoint),
-        1 => (0_usize..8).prop_map(|writes| Act::FailingCheckpoint { writes }),
-        1 => Just(Act::Crash),
+        16 => (any::<u8>(), made).prop_map(|(number, made)| WindowAct::Insert { number, made }),
+        5 => (0_u64..200).prop_map(WindowAct::Wait),
+        1 => (0_u64..3_000).prop_map(WindowAct::SetBack),
+        4 => Just(WindowAct::Checkpoint),
+        1 => (0_usize..8).prop_map(|writes| WindowAct::FailingCheckpoint { writes }),
+        1 => Just(WindowAct::Crash),
     ]
 }
 
@@ -452,7 +452,7 @@ proptest! {
         let mut durable = seen.clone();
         for act in acts {
             match act {
-                Act::Insert { number, made } => {
+                WindowAct::Insert { number, made } => {
                     let made_at = match made {
                         Made::Now => now,
                         Made::Before(ms) => now - ms.min(now - 1),
@@ -469,8 +469,8 @@ proptest! {
                         prop_assert!(window.has_changed());
                     }
                 }
-                Act::Wait(milliseconds) => now += milliseconds,
-                Act::SetBack(milliseconds) => {
+                WindowAct::Wait(milliseconds) => now += milliseconds,
+                WindowAct::SetBack(milliseconds) => {
                     // What had left the window does not return.
                     for map in [&mut seen, &mut durable] {
                         map.retain(|_, (at, _)| now - *at <= policy.window_ms);
@@ -484,7 +484,7 @@ proptest! {
                     storage.commit();
                     durable.clone_from(&seen);
                 }
-                Act::Checkpoint => {
+                WindowAct::Checkpoint => {
                     window.checkpoint(&storage, now).unwrap();
                     storage.commit();
                     durable.clone_from(&seen);
@@ -494,7 +494,7 @@ proptest! {
                     prop_assert_eq!(storage.count(Table::Seen), runs + window.unfinished_rows);
                     prop_assert!(storage.count(Table::SeenJournal) <= 2 + window.len());
                 }
-                Act::FailingCheckpoint { writes } => {
+                WindowAct::FailingCheckpoint { writes } => {
                     storage.writes.set(0);
                     storage.fails_from.set(Some(writes));
                     let done = window.checkpoint(&storage, now);
@@ -504,7 +504,7 @@ proptest! {
                         durable.clone_from(&seen);
                     }
                 }
-                Act::Crash => {
+                WindowAct::Crash => {
                     storage.crash();
                     window = DedupWindow::load(&storage, policy, now).unwrap();
                     seen.clone_from(&durable);

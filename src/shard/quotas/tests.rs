@@ -32,14 +32,14 @@ enum Call {
     Lost,
     /// Its answer does not arrive.
     AnswerLost,
-    /// It arrives only when the shard has given up; see [`Act::Late`].
+    /// It arrives only when the shard has given up; see [`QuotaAct::Late`].
     Delayed,
     /// The home ends before its row is written.
     Crash,
 }
 
 #[derive(Debug, Clone)]
-enum Act {
+enum QuotaAct {
     /// Events arrive at a shard. This many of those that are reserved turn out to be duplicates, or
     /// not durable.
     Events {
@@ -185,25 +185,25 @@ impl World {
         self.note_quota();
     }
 
-    fn act(&mut self, act: Act) {
+    fn act(&mut self, act: QuotaAct) {
         match act {
-            Act::Events { shard, count, unused, call } => {
+            QuotaAct::Events { shard, count, unused, call } => {
                 self.events(shard, count, unused, call);
             }
-            Act::Direct { count, call } => self.direct(count, call),
-            Act::Late => {
+            QuotaAct::Direct { count, call } => self.direct(count, call),
+            QuotaAct::Late => {
                 if let Some(request) = self.delayed.pop() {
                     let _ = ledger::grant(&self.home, &request, SHARDS, self.now);
                     self.home.commit();
                 }
             }
-            Act::Crash { shard } => self.shards[shard as usize] = QuotaLeases::default(),
-            Act::Wait { milliseconds, call } => self.wait(milliseconds, call),
-            Act::Midnight => {
+            QuotaAct::Crash { shard } => self.shards[shard as usize] = QuotaLeases::default(),
+            QuotaAct::Wait { milliseconds, call } => self.wait(milliseconds, call),
+            QuotaAct::Midnight => {
                 self.now = (self.now / DAY_MS + 1) * DAY_MS;
                 self.note_quota();
             }
-            Act::Quota { events } => {
+            QuotaAct::Quota { events } => {
                 self.tenant = tenant(events);
                 self.note_quota();
             }
@@ -221,16 +221,16 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = QuotaAct> {
     let events = (0..SHARDS, 1_u64..40, 0_u64..4, call());
     prop_oneof![
-        12 => events.prop_map(|(shard, count, unused, call)| Act::Events { shard, count, unused, call }),
-        2 => (1_u64..20, call()).prop_map(|(count, call)| Act::Direct { count, call }),
-        1 => Just(Act::Late),
-        1 => (0..SHARDS).prop_map(|shard| Act::Crash { shard }),
-        3 => (1_u64..2 * LEASE_MS, call()).prop_map(|(milliseconds, call)| Act::Wait { milliseconds, call }),
-        1 => Just(Act::Midnight),
-        1 => (1_u64..600).prop_map(|events| Act::Quota { events }),
+        12 => events.prop_map(|(shard, count, unused, call)| QuotaAct::Events { shard, count, unused, call }),
+        2 => (1_u64..20, call()).prop_map(|(count, call)| QuotaAct::Direct { count, call }),
+        1 => Just(QuotaAct::Late),
+        1 => (0..SHARDS).prop_map(|shard| QuotaAct::Crash { shard }),
+        3 => (1_u64..2 * LEASE_MS, call()).prop_map(|(milliseconds, call)| QuotaAct::Wait { milliseconds, call }),
+        1 => Just(QuotaAct::Midnight),
+        1 => (1_u64..600).prop_map(|events| QuotaAct::Quota { events }),
     ]
 }
 

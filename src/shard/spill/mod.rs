@@ -4,13 +4,13 @@
 //! for stream in spill.due(now) {
 //!     let spilled = spill.begin_attempt(storage, stream, bounds, now);
 //!     let report = deliver(spilled.batch);
-//!     spill.settle(storage, spilled.taken, report, failed_stream, now, random);
+//!     spill.apply_report(storage, spilled.token, report, failed_stream, now, random);
 //! }
 //! ```
 //!
 //! A record leaves only when its stream accepts it, or when it becomes a failed event because the
 //! stream rejects its content. The failed event is written in the same turn. If the object is lost
-//! between `take` and `apply_report`, its records were never removed: they are sent again. A failed event
+//! between `begin_attempt` and `apply_report`, its records were never removed: they are sent again. A failed event
 //! whose content its stream rejects, or a row that does not match its key, is quarantined: kept and
 //! counted, but not retried. A row of an unknown version is left as it is.
 //!

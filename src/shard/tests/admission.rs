@@ -4,7 +4,7 @@ use super::*;
 use crate::model::quota::DailyQuota;
 use crate::shard::protocol::quota_lease::LeaseGrant;
 use crate::shard::quotas::leases::ReserveStep;
-use crate::shard::quotas::reserve::QuotaCharge;
+use crate::shard::quotas::reserve::{ItemCharge, QuotaCharge, QuotaReserve, QuotaShortage};
 
 #[test]
 fn a_repeat_shares_the_status_of_the_event_in_flight() {
