@@ -67,12 +67,10 @@ def accepted() -> set[str]:
 
 
 def main() -> int:
-    match sys.argv[1:]:
-        case [] | ["--json"]:
-            as_json = len(sys.argv) > 1
-        case [word, *_]:
-            print(f"audit: there is no {word}; see scripts/audit --help", file=sys.stderr)
-            return WRONG_USE
+    as_json = sys.argv[1:] == ["--json"]
+    if sys.argv[1:] and not as_json:
+        print(f"audit: there is no {' '.join(sys.argv[1:])}; see scripts/audit --help", file=sys.stderr)
+        return WRONG_USE
     packages = components()
     try:
         known = accepted()

@@ -45,17 +45,6 @@ OPERATOR_KEY_CHARS = 32
 # https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
 OVERLAP_SECONDS = 360
 STREAM_OUTPUTS = (*stream_members.LEVELS, "FailedStream")
-PROBLEMS = (
-    StackError,
-    template.TemplateError,
-    WorkerKeyError,
-    WranglerError,
-    SmokeTestError,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
-
-
 AWS_PROBLEMS = (
     StackError,
     template.TemplateError,
@@ -63,6 +52,7 @@ AWS_PROBLEMS = (
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
 )
+PROBLEMS = (*AWS_PROBLEMS, WranglerError, SmokeTestError)
 NO_CREDENTIALS = (
     botocore.exceptions.NoCredentialsError,
     botocore.exceptions.PartialCredentialsError,
@@ -166,6 +156,7 @@ class Deployment:
                 health = self.beside("-health", health_stack.REGION)
                 changes = health.plan(template.body(health_stack.TEMPLATE), self.health_parameters)
                 show(health, changes, health_stack.REGION)
+                planned += changes
         except AWS_PROBLEMS as error:
             unknown.append(f"the health check: {sentence(error)}")
         if outputs:
@@ -214,7 +205,7 @@ class Deployment:
             say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
             protect(self.members, protection)
         self.check_streams(outputs, per_level)
-        self.make_health_check()
+        applied += self.make_health_check()
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
@@ -249,12 +240,15 @@ class Deployment:
         """The template of the stack of the saved queries, and its parameters."""
         return self.queries_template, query_stack.parameters(self.stack.parameters() | self.parameters)
 
-    def make_health_check(self) -> None:
-        """Make the stack of the health check, or bring it up to date, if it is asked for."""
-        if self.health_parameters:
-            health = self.beside("-health", health_stack.REGION)
+    def make_health_check(self) -> list[Change]:
+        """Make the stack of the health check, or bring it up to date, if it is asked for; returns what changed."""
+        if not self.health_parameters:
+            return []
+        health = self.beside("-health", health_stack.REGION)
+        with waiting("the health check is made or changed"):
             changes = health.apply(template.body(health_stack.TEMPLATE), self.health_parameters)
-            say(f"the stack {health.name} in {health_stack.REGION} is up to date, {len(changes)} changes")
+        say(f"the stack {health.name} in {health_stack.REGION} is up to date, {len(changes)} changes")
+        return changes
 
     def wanted_per_level(self) -> str | None:
         """How many members each level's stream set has after this; nothing without sets."""

@@ -264,7 +264,7 @@ class LocalAws:
 
     def keys(self, kind: Kind = "data") -> list[str]:
         """The keys of a bucket's objects, newest last (to the millisecond)."""
-        found = _objects(self.client("s3"), self.outputs[BUCKET_OUTPUTS[kind]])
+        found = _objects(self._s3, self.outputs[BUCKET_OUTPUTS[kind]])
         return [each["Key"] for each in sorted(found, key=lambda each: (each["LastModified"], each["Key"]))]
 
     def read(self, kind: Kind, key: str) -> list[Delivered]:
@@ -274,7 +274,7 @@ class LocalAws:
 
     def clear(self) -> None:
         """Delete what was delivered; streams, buckets and keys stay."""
-        s3 = self.client("s3")
+        s3 = self._s3
         for output in BUCKET_OUTPUTS.values():
             bucket = self.outputs[output]
             versions = [

@@ -61,6 +61,10 @@ class Sent:
             if status == "200":
                 self.accepted.add(event_id)
 
+    def refused(self) -> int:
+        with self.lock:
+            return self.statuses.total() - self.statuses["200"]
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -167,7 +171,7 @@ def _watched(arguments: argparse.Namespace, worker: Worker, sent: Sent, file: Pa
             time.sleep(max(0.0, due - time.monotonic()))
             spilled, ready = worker.spilled()
             at = round(time.monotonic() - began)
-            refused = sum(count for status, count in sent.statuses.items() if status != "200")
+            refused = sent.refused()
             yield Seen(at, number, len(sent.accepted), refused, spilled, ready, "up" if is_over else arguments.kind)
             under_way = [each for each in under_way if not each.done()]
             if is_over and not under_way and not spilled or time.monotonic() > deadline:

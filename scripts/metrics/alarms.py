@@ -38,11 +38,11 @@ REFUSALS = {
 LEAST_EVENTS = 100
 
 REQUESTS = """
-SELECT blob2 AS tenant, blob4 AS status, blob5 AS code, sum(_sample_interval) AS requests,
+SELECT blob2 AS tenant, blob4 AS status, sum(_sample_interval) AS requests,
   sum(_sample_interval * double1) AS events, sum(_sample_interval * double3) AS failed,
   sum(_sample_interval * double6) AS not_durable
 FROM {dataset} WHERE blob1 = 'request' AND timestamp > now() - INTERVAL '{minutes}' MINUTE
-GROUP BY tenant, status, code"""
+GROUP BY tenant, status"""
 
 OPERATORS = """
 SELECT blob2 AS role, sum(_sample_interval) AS requests

@@ -180,6 +180,10 @@ def test_an_alarm_says_in_words_what_is_wrong(engine: AnalyticsEngine) -> None:
     first, last = ended.stdout.splitlines()
     assert first == "refused_429     100 requests (25 %) were answered 429, most for the tenant shop: clients above the rate limit"
     assert last == "1 alarm in the last 15 minutes"
+    for code, count in (("unknown_key", 60), ("bad_signature", 60)):
+        engine.add(*request(401, code=code, events=0), interval=count)
+    engine.add(["request", "blog", "post", "401", "unknown_key"], interval=100)
+    assert "most for the tenant shop" in run(engine).stdout.splitlines()[0]
     assert engine.asked[0] == ("/client/v4/accounts/0a1b2c/analytics_engine/sql", f"Bearer {TOKEN}")
 
 

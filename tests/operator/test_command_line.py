@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -60,7 +61,7 @@ def on_terminal(*words: str, output: int | None = None) -> str:
 def test_progress_is_shown_on_a_terminal() -> None:
     shown = on_terminal()
     assert "reading: " in shown and "2/3" in shown
-    assert "\rcounting, 0 s " in shown and "nothing" not in shown
+    assert re.search(r"\rcounting, \d+ s ", shown) and "nothing" not in shown
     # It leaves nothing behind.
     assert shown.endswith("\r\x1b[Kdone\r\n")
 
@@ -120,7 +121,7 @@ def test_a_wrong_option_is_a_sentence_that_names_the_script(words: list[str], ca
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("45", 45), ("2m", 120), ("1h", 3_600), ("", None), ("-1s", None), ("1.5s", None), ("1 s", None), ("9" * 12, None)],
+    [("30s", 30), ("45", 45), ("2m", 120), ("1h", 3_600), ("", None), ("-1s", None), ("1.5s", None), ("1 s", None), ("9" * 12, None), ("9" * 9 + "w", None)],
 )
 def test_a_span_has_a_unit(text: str, seconds: float | None) -> None:
     if seconds is None:

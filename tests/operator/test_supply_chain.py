@@ -193,9 +193,9 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "scripts"
 
 
-def test_every_locked_package_is_looked_up_once() -> None:
+def test_every_locked_package_is_looked_up_once(clone: Path) -> None:
     database = Database({})
-    ended = database.audit()
+    ended = database.audit(accepted="# none\n", scripts=clone)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert sorted(database.asked) == sorted(each["purl"] for each in components())
     assert ended.stdout == f"{len(database.asked)} packages, 0 vulnerabilities, 0 accepted\n"
