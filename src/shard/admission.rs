@@ -168,7 +168,7 @@ impl ShardCore {
             let duplicate = seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen));
             let charge = admitted.charges.get_mut(index);
             if let Some(admission) = duplicate {
-                // The same event, earlier in this request, was charged.
+                // The same event, earlier in this request, was free: a replay is.
                 if let Some(ItemCharge::One(charge)) =
                     charge.map(|charge| std::mem::replace(charge, ItemCharge::Free))
                 {

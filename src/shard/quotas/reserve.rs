@@ -1,9 +1,10 @@
 //! What a request has reserved of its tenant's quota, and how its items are charged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::quota::{ItemTenant, QuotaUse};
-use crate::shard::protocol::batch_request::ShardItem;
+use crate::shard::protocol::batch_request::{EventIdentity, ShardItem};
 
 /// One event of a quota, taken from a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub fn needs<'a>(
     needs
 }
 
-/// Charges each item to the reserve of its tenant, except duplicates; nothing if no tenant has a
-/// quota.
+/// Charges each item to the reserve of its tenant, except duplicates and those of an event that was
+/// charged before in `items`; nothing if no tenant has a quota.
 pub fn charge(
     items: &[ShardItem<'_>],
     reserves: &mut [QuotaReserve],
@@ -87,6 +88,7 @@ pub fn charge(
         return Vec::new();
     }
     let mut charges: Vec<ItemCharge> = Vec::with_capacity(items.len());
+    let mut charged = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         let charge = match item.quota_use {
             _ if item.tenant.quota.is_none() => ItemCharge::Free,
@@ -96,10 +98,20 @@ pub fn charge(
                 Some(ItemCharge::Free | ItemCharge::One(_)) | None => ItemCharge::Free,
             },
             QuotaUse::One if is_duplicate(index, item) => ItemCharge::Free,
-            QuotaUse::One => reserves
-                .iter_mut()
-                .find(|reserve| reserve.charge.tenant == item.tenant)
-                .map_or(ItemCharge::Short(QuotaShortage::Unknown), QuotaReserve::take),
+            QuotaUse::One => {
+                let key = item.event.as_ref().map(EventIdentity::seen_key);
+                match key {
+                    Some(key) if charged.contains(&key) => ItemCharge::Free,
+                    _ => {
+                        let of_tenant = |it: &&mut QuotaReserve| it.charge.tenant == item.tenant;
+                        let reserve = reserves.iter_mut().find(of_tenant);
+                        let unknown = ItemCharge::Short(QuotaShortage::Unknown);
+                        let charge = reserve.map_or(unknown, QuotaReserve::take);
+                        charged.extend(key.filter(|_| matches!(charge, ItemCharge::One(_))));
+                        charge
+                    }
+                }
+            }
         };
         charges.push(charge);
     }

@@ -249,7 +249,8 @@ fn events_beyond_a_reserve_are_over_the_quota_and_join_no_session() {
     assert_eq!(over, [false, false, true, false, false]);
     assert!(matches!(admitted.admissions[4], Admission::DuplicateOf(_)));
     let in_session: Vec<bool> = admitted.sessions.iter().map(Option::is_some).collect();
-    assert_eq!(in_session, [true, true, false, true, false]);
+    // A repeat is observed as it is without a quota.
+    assert_eq!(in_session, [true, true, false, true, true]);
     // A repeat of what is queued costs nothing.
     let again = admit_within(&mut bench, vec![limited(1), limited(2), limited(3)], 0);
     assert_eq!(again.admissions.iter().map(is_over).collect::<Vec<_>>(), [false, false, true]);
@@ -257,24 +258,30 @@ fn events_beyond_a_reserve_are_over_the_quota_and_join_no_session() {
 
 #[test]
 fn an_event_that_a_request_has_twice_is_charged_once() {
-    let mut bench = Bench::new(ShardConfig::default());
     let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
     let items = vec![limited(1), limited(1), limited(2)];
-    assert_eq!(bench.shard.quota_needs(&items, &bench.storage, bench.now), [(quota(), 2)]);
-    let (leases, now) = (bench.shard.quotas(), bench.now);
-    let ReserveStep::Ask(request) = leases.reserve(&quota(), 3, 0, now, || 1) else { panic!() };
-    let grant = LeaseGrant { extra: 3, over_since: None, retry_after_ms: 0 };
-    leases.apply(&request, Some(grant), now);
-    let admitted = admit_within(&mut bench, items, 3);
-    assert!(matches!(
-        admitted.charges.as_slice(),
-        [ItemCharge::One(_), ItemCharge::Free, ItemCharge::One(_)]
-    ));
-    // The lease has what was not used: one of three.
-    let ReserveStep::Ask(request) = bench.shard.quotas().reserve(&quota(), 9, 0, now, || 1) else {
-        panic!()
-    };
-    assert_eq!(request.need, 6);
+    // What the request needs is enough, and what it does not use goes back to the lease.
+    for reserved in [2, 3] {
+        let mut bench = Bench::new(ShardConfig::default());
+        assert_eq!(bench.shard.quota_needs(&items, &bench.storage, bench.now), [(quota(), 2)]);
+        let (leases, now) = (bench.shard.quotas(), bench.now);
+        let reserve = |leases: &mut QuotaLeases| leases.reserve(&quota(), reserved, 0, now, || 1);
+        let ReserveStep::Ask(request) = reserve(leases) else { panic!() };
+        let grant = LeaseGrant { extra: reserved, over_since: None, retry_after_ms: 0 };
+        leases.apply(&request, Some(grant), now);
+        let ReserveStep::Reserved(reserve) = reserve(leases) else { panic!() };
+        let request = AdmitRequest { items: items.clone(), reserves: vec![reserve] };
+        let destinations = &bench.config.destinations;
+        let admit =
+            bench.shard.admit(request, &bench.storage, destinations, now, || [7; 10], |_| false);
+        assert!(matches!(
+            admit.unwrap().charges.as_slice(),
+            [ItemCharge::One(_), ItemCharge::Free, ItemCharge::One(_)]
+        ));
+        let next = bench.shard.quotas().reserve(&quota(), 9, 0, now, || 1);
+        let ReserveStep::Ask(request) = next else { panic!() };
+        assert_eq!(request.need, 9 - (reserved - 2));
+    }
 }
 
 #[test]
