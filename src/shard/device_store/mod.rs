@@ -240,9 +240,7 @@ impl DeviceStore {
         key: &DeviceKey,
         event: &SessionEvent,
     ) -> Result<DeviceSessions, StorageError> {
-        let passing = || self.passing.iter().find_map(|devices| devices.get(key));
-        let in_memory = self.active.get(key).map(|device| &device.sessions).or_else(passing);
-        let sessions = match in_memory {
+        let sessions = match self.in_memory(key) {
             Some(sessions) => decode(sessions).ok(),
             None => self.read_page(storage, key)?,
         };
@@ -255,8 +253,14 @@ impl DeviceStore {
     }
 
     pub fn contains(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
-        let is_passing = self.passing.iter().any(|devices| devices.contains_key(key));
-        Ok(is_passing || self.active.contains_key(key) || self.read_page(storage, key)?.is_some())
+        Ok(self.in_memory(key).is_some() || self.read_page(storage, key)?.is_some())
+    }
+
+    /// Returns the encoded sessions of a device in memory, whether it is stored or not.
+    fn in_memory(&self, key: &DeviceKey) -> Option<&[u8]> {
+        let passing = || self.passing.iter().find_map(|devices| devices.get(key));
+        let active = self.active.get(key).map(|device| &device.sessions);
+        active.or_else(passing).map(AsRef::as_ref)
     }
 
     /// Returns the encoded sessions of `key`, if there are any, for [`Self::import_sessions`] in another
@@ -266,8 +270,8 @@ impl DeviceStore {
         storage: &impl Storage,
         key: &DeviceKey,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        if let Some(device) = self.active.get(key) {
-            return Ok(Some(device.sessions.to_vec()));
+        if let Some(sessions) = self.in_memory(key) {
+            return Ok(Some(sessions.to_vec()));
         }
         Ok(self.read_page(storage, key)?.as_ref().map(encode))
     }

@@ -619,3 +619,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_shard_gets_the_sessions_of_a_device_that_is_not_stored() {
+    let (here, there) = (Memory::default(), Memory::default());
+    let mut devices = load(&here, 0);
+    let [first, second] =
+        [0, 1_000].map(|at| SessionEvent { at, event_id: event_id(1), starts_session: false });
+    let of = DeviceEvent { key: key(1), previous: None, event: &first };
+    let session = devices.observe(&here, of, || false, || [1; 10], 0).unwrap();
+    let copy = devices.export_sessions(&here, &key(1)).unwrap().unwrap();
+    let mut others = load(&there, 0);
+    others.import_sessions(&there, key(1), &copy, 1_000).unwrap();
+    let of = DeviceEvent { key: key(1), previous: None, event: &second };
+    let again = others.observe(&there, of, || true, || [2; 10], 1_000).unwrap();
+    assert_eq!(again, session);
+}
