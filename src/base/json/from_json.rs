@@ -38,15 +38,21 @@ fn raw(text: &str) -> Option<&RawValue> {
     serde_json::from_str(text).ok()
 }
 
-/// Implements [`FromJson`]: for a struct by the names of its fields, those after `without` with their
-/// default; for other types as serde does.
+/// Implements [`FromJson`]: for a struct by the names of its fields, those after `or_default` with their
+/// default if they are absent, and those after `without` in any case; for other types as serde
+/// does.
 macro_rules! from_json {
-    ($type:ident { $($field:ident),+ } $(without { $($left_out:ident),+ })?) => {
+    ($type:ident { $($field:ident),+ } $(or_default { $($or_default:ident),+ })? $(without { $($left_out:ident),+ })?) => {
         impl $crate::base::json::from_json::FromJson for $type {
             fn from_json(json: &serde_json::value::RawValue) -> Option<Self> {
                 let fields = $crate::base::json::from_json::fields(json)?;
                 Some(Self {
                     $($field: $crate::base::json::from_json::field(&fields, stringify!($field))?,)+
+                    $($($or_default: $crate::base::json::from_json::field::<Option<_>>(
+                        &fields,
+                        stringify!($or_default),
+                    )?
+                    .unwrap_or_default(),)+)?
                     $($($left_out: Default::default(),)+)?
                 })
             }

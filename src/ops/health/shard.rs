@@ -3,13 +3,12 @@
 //! The shard sends it as JSON, and the runtime passes it on.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
-use crate::base::json::from_json::{self, FromJson, field, from_json};
+use crate::base::json::from_json::{self, from_json};
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
 use crate::shard::quotas::leases::OverQuota;
@@ -94,24 +93,8 @@ pub struct SpillCapacity {
     pub full_at: Option<Timestamp>,
 }
 
-impl FromJson for ShardState {
-    fn from_json(json: &RawValue) -> Option<Self> {
-        let fields = from_json::fields(json)?;
-        Some(Self {
-            buffer_bytes: field(&fields, "buffer_bytes")?,
-            devices: field(&fields, "devices")?,
-            seen: field(&fields, "seen")?,
-            spill: field(&fields, "spill")?,
-            // An earlier version does not report it.
-            room: field::<Option<_>>(&fields, "room")?.unwrap_or_default(),
-            unreadable: field(&fields, "unreadable")?,
-            streams: field(&fields, "streams")?,
-            // Absent if there are none.
-            over_quota: field::<Option<_>>(&fields, "over_quota")?.unwrap_or_default(),
-            full_tenants: field::<Option<_>>(&fields, "full_tenants")?.unwrap_or_default(),
-        })
-    }
-}
+// An earlier version does not report the room, and a list without tenants is absent.
+from_json!(ShardState { buffer_bytes, devices, seen, spill, unreadable, streams } or_default { room, over_quota, full_tenants });
 
 from_json!(SpillState {
     stream,

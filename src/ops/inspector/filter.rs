@@ -1,8 +1,6 @@
 //! The filter of the inspector's entries, parsed from a request's query.
 
-use serde_json::value::RawValue;
-
-use crate::base::json::from_json::{self, FromJson, field};
+use crate::base::json::from_json::from_json;
 use crate::base::text::truncate_for_display;
 use crate::model::outcome::OutcomeKind;
 
@@ -54,20 +52,7 @@ pub struct EntryIndex {
     event_id: Option<String>,
 }
 
-impl FromJson for EntryIndex {
-    fn from_json(json: &RawValue) -> Option<Self> {
-        let fields = from_json::fields(json)?;
-        Some(Self {
-            seq: field::<Option<u64>>(&fields, "seq")?.unwrap_or_default(),
-            outcome: field(&fields, "outcome")?,
-            code: field(&fields, "code")?,
-            tenant: field(&fields, "tenant")?,
-            name: field(&fields, "name")?,
-            stream: field(&fields, "stream")?,
-            event_id: field(&fields, "event_id")?,
-        })
-    }
-}
+from_json!(EntryIndex { outcome, code, tenant, name, stream, event_id } or_default { seq });
 
 impl Filter {
     /// Parses `query`, which has no question mark. A parameter without a value is ignored.
@@ -127,6 +112,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::json::from_json;
 
     const ENTRY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
