@@ -409,9 +409,10 @@ impl ShardCore {
         now: Milliseconds,
     ) -> Result<(), StorageError> {
         self.checkpoint_schedule.written(now);
-        self.tenant_use.checkpoint(storage, now)?;
         self.seen.checkpoint(storage, now)?;
-        self.devices.checkpoint(storage, now)
+        self.devices.checkpoint(storage, now)?;
+        // Last, since it matters least.
+        self.tenant_use.checkpoint(storage, now)
     }
 
     /// Returns the number of records queued in the spill.

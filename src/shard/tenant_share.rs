@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::order::ascending;
+
 /// The percentage of what others leave free that a tenant may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TenantShare(u64);
@@ -19,10 +21,6 @@ impl TenantShare {
     /// Returns the share of `percent`, which is at most 100.
     pub fn of_percent(percent: u64) -> Self {
         Self(percent.min(100))
-    }
-
-    pub const fn percent(self) -> u64 {
-        self.0
     }
 
     pub fn is_whole(self) -> bool {
@@ -70,11 +68,11 @@ impl TenantTotals {
         self.0.iter().map(|(tenant, total)| (tenant.as_str(), *total))
     }
 
-    /// Returns the tenants with their totals, the smallest first.
+    /// Returns the tenants with their totals, the smallest first, and equal ones by name.
     pub fn smallest_first(&self) -> Vec<(&str, u64)> {
-        let mut tenants: Vec<(&str, u64)> = self.iter().collect();
-        tenants.sort_unstable_by_key(|(_, total)| *total);
-        tenants
+        let tenants: Vec<(&str, u64)> = self.iter().collect();
+        let order = ascending(&mut tenants.iter().map(|(_, total)| *total));
+        order.iter().filter_map(|(_, at)| tenants.get(*at).copied()).collect()
     }
 }
 

@@ -2,14 +2,17 @@
 //! and the answers of a tenant's home.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_channel::oneshot;
+use futures_util::future::join_all;
 
 use super::ShardObject;
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::delivery::call_slots::CallPurpose;
 use crate::model::placement::ShardNumber;
+use crate::model::quota::ItemTenant;
 use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::log::{self, Component};
 use crate::runtime::storage::Sqlite;
@@ -32,27 +35,41 @@ impl ShardObject {
         storage: &Sqlite,
     ) -> Result<Vec<QuotaReserve>, ShardError> {
         let needs = self.with(|shard| shard.quota_needs(items, storage, now_ms()))?;
-        let mut reserves = Vec::with_capacity(needs.len());
-        for (tenant, need) in needs {
-            reserves.push(loop {
-                let id = || u64::from_ne_bytes(random());
-                let number = self.own_number();
-                let step =
-                    self.with(|shard| shard.quotas().reserve(&tenant, need, number, now_ms(), id))?;
-                match step {
-                    ReserveStep::Reserved(reserve) => break reserve,
-                    ReserveStep::Ask(request) => self.ask_home(&request, config, storage).await?,
-                    ReserveStep::Wait => {
-                        let (sender, answered) = oneshot::channel();
-                        self.quota_waiters.borrow_mut().push(sender);
-                        // It is woken as well if the other request has ended without an answer.
-                        let _ = answered.await;
-                    }
-                }
-            });
+        if needs.is_empty() {
+            return Ok(Vec::new());
         }
+        // The homes are asked at the same time: one that is away delays its own tenants only once.
+        let reserves =
+            needs.iter().map(|(tenant, need)| self.reserve_quota(tenant, *need, config, storage));
+        let reserves = join_all(reserves).await.into_iter().collect();
         self.renew_quotas(config, storage);
-        Ok(reserves)
+        reserves
+    }
+
+    /// Reserves `need` events of the quota of one tenant.
+    async fn reserve_quota(
+        &self,
+        tenant: &Arc<ItemTenant>,
+        need: u64,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<QuotaReserve, ShardError> {
+        loop {
+            let id = || u64::from_ne_bytes(random());
+            let number = self.own_number();
+            let step =
+                self.with(|shard| shard.quotas().reserve(tenant, need, number, now_ms(), id))?;
+            match step {
+                ReserveStep::Reserved(reserve) => return Ok(reserve),
+                ReserveStep::Ask(request) => self.ask_home(&request, config, storage).await?,
+                ReserveStep::Wait => {
+                    let (sender, answered) = oneshot::channel();
+                    self.quota_waiters.borrow_mut().push(sender);
+                    // Each answer of a home wakes all that wait.
+                    let _ = answered.await;
+                }
+            }
+        }
     }
 
     /// Gives back what was charged for items that are not durable after all.

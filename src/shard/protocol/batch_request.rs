@@ -87,6 +87,7 @@ impl EventIdentity {
 
     /// Returns the key that identifies duplicates of the event.
     pub fn seen_key(&self) -> DedupKey {
+        // Rotations far apart, so that no two kinds of one event share a key.
         let bits = match (self.redelivery, self.sender) {
             (Redelivery::No, Sender::Anyone) => 0,
             (Redelivery::Lost, Sender::Anyone) => 41,

@@ -5,7 +5,7 @@
 //! time, and is given back, except for as much as was used, at the end of [`LEASE_MS`]. So a shard that
 //! loses its memory wastes no more than about twice what it accepts in that time.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::LEASE_MS;
@@ -18,7 +18,9 @@ use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest, LeaseState};
 /// The most tenants in memory. A further one takes the place of the one that was asked for longest ago.
 const MAX_LEASES: usize = 10_000;
 
-/// After how long a question counts as lost, in milliseconds. Longer than its call may take.
+/// After how long a question counts as lost, in milliseconds. Longer than its call may take, but not always
+/// than its wait for a free call: then another question is asked, and the answer to the first one
+/// counts no more.
 const LOST_MS: u64 = 10_000;
 
 /// How long a home that could not be reached is not asked again for a tenant, in milliseconds.
@@ -27,7 +29,7 @@ const PAUSE_MS: u64 = 2_000;
 /// The leases of one shard.
 #[derive(Debug, Default)]
 pub struct QuotaLeases {
-    leases: HashMap<String, ShardLease>,
+    leases: BTreeMap<String, ShardLease>,
 }
 
 /// The next step for a request that needs some events of a quota.
@@ -160,21 +162,13 @@ impl QuotaLeases {
             return ReserveStep::Reserved(QuotaReserve::new(charge, need, QuotaShortage::Unknown));
         };
         let today = UtcDay::of(now);
-        if !self.leases.contains_key(&tenant.name) {
-            self.make_room();
+        match self.leases.get(&tenant.name) {
+            Some(lease) if lease.day != today => drop(self.leases.remove(&tenant.name)),
+            Some(_) => {}
+            None => self.make_room(),
         }
-        let lease = self.leases.entry(tenant.name.clone());
-        let new = |id| ShardLease::new(id, today, quota, now);
-        let lease = match lease {
-            std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(new(random())),
-            std::collections::hash_map::Entry::Occupied(occupied) => {
-                let lease = occupied.into_mut();
-                if lease.day != today {
-                    *lease = new(random());
-                }
-                lease
-            }
-        };
+        let new = || ShardLease::new(random(), today, quota, now);
+        let lease = self.leases.entry(tenant.name.clone()).or_insert_with(new);
         lease.needed_at = now;
         if lease.quota != quota {
             // The home decides again, and gets back what the lease has.
@@ -265,10 +259,7 @@ impl QuotaLeases {
             let (tenant, events_per_day) = (tenant.clone(), lease.quota.events());
             lease.over.map(|(since, _)| OverQuota { tenant, events_per_day, since })
         });
-        let mut over: Vec<OverQuota> = over.collect();
-        over.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
-        over.truncate(max);
-        over
+        over.take(max).collect()
     }
 
     /// Forgets the tenant that was needed longest ago, if there are too many.

@@ -48,19 +48,19 @@ impl Spill {
         let (mut gone, mut made): (Vec<SpillRow>, Vec<(SpillRow, Vec<u8>)>) =
             (Vec::new(), Vec::new());
         for row in rows {
-            let mut homes: Vec<(Option<Stream>, Vec<OfTenant<'_>>)> = Vec::new();
+            let mut by_stream: Vec<(Option<Stream>, Vec<OfTenant<'_>>)> = Vec::new();
             let of_row = records.by_ref().take(row.records as usize);
             for (record, tenant) in of_row.zip(row.tenant_names()) {
                 let current_stream = current_stream(&record);
-                match homes.iter_mut().find(|(known, _)| *known == current_stream) {
+                match by_stream.iter_mut().find(|(known, _)| *known == current_stream) {
                     Some((_, records)) => records.push((tenant, record)),
-                    None => homes.push((current_stream, vec![(tenant, record)])),
+                    None => by_stream.push((current_stream, vec![(tenant, record)])),
                 }
             }
-            if homes.iter().any(|(current_stream, _)| current_stream.as_ref() == Some(stream)) {
+            if by_stream.iter().any(|(current_stream, _)| current_stream.as_ref() == Some(stream)) {
                 continue;
             }
-            for (current_stream, records) in homes {
+            for (current_stream, records) in by_stream {
                 let count = records.len() as u64;
                 let (state, to) = match current_stream {
                     Some(to) => (RowState::Queued, to),
