@@ -238,7 +238,7 @@ impl<'a> IngestBatch<'a> {
         ids: &mut EventIdGenerator,
     ) -> Result<Self, IngestError> {
         self.reject(violation.clone().into(), OriginalPayload::new(bytes, form), None, ids)?;
-        self.undecodable = Some(ProtocolError::Undecodable(violation).into());
+        self.undecodable = Some(ProtocolError::from(violation).into());
         Ok(self)
     }
 

@@ -192,7 +192,7 @@ fn push_items<'c>(
     let items = match items {
         Err(ProtocolError::Undecodable(violation)) => {
             let (bytes, format) = kept;
-            return batch.undecodable(violation, bytes, format, ids);
+            return batch.undecodable(*violation, bytes, format, ids);
         }
         items => items?,
     };
@@ -219,13 +219,13 @@ fn decode_body<'c>(
     let format = body.form()?;
     let text = match body.text(format, limits) {
         Err(ProtocolError::Undecodable(violation)) => {
-            return batch.undecodable(violation, body.bytes, format, ids);
+            return batch.undecodable(*violation, body.bytes, format, ids);
         }
         text => text?,
     };
     let parts = match native::items(&text, framing, limits) {
         Err(ProtocolError::Undecodable(violation)) => {
-            return batch.undecodable(violation, body.bytes, format, ids);
+            return batch.undecodable(*violation, body.bytes, format, ids);
         }
         parts => parts?,
     };

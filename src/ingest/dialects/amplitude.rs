@@ -127,7 +127,7 @@ mod tests {
             code: "throttled".to_owned(),
             retry_after_s: 90,
         };
-        let undecodable = ProtocolError::Undecodable(Violation::whole(Code::BadJson, "no JSON"));
+        let undecodable = ProtocolError::from(Violation::whole(Code::BadJson, "no JSON"));
         for (error, status, retry_after_s, missing_field) in [
             (not_durable, 503, Some(60), None),
             (IngestError::Overloaded, 503, Some(5), None),

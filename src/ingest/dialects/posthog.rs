@@ -238,7 +238,7 @@ mod tests {
             code: "timed_out".to_owned(),
             retry_after_s,
         };
-        let undecodable = ProtocolError::Undecodable(Violation::whole(Code::BadJson, "no"));
+        let undecodable = ProtocolError::from(Violation::whole(Code::BadJson, "no"));
         for (error, v0, v1, retry_after_s) in [
             (not_durable(1), 503, 503, Some(1)),
             (not_durable(3_600), 503, 503, Some(5)),

@@ -13,7 +13,7 @@ pub fn not_durable() -> IngestError {
 }
 
 pub fn unreadable() -> IngestError {
-    ProtocolError::Undecodable(Violation::whole(Code::BadJson, "body is not JSON")).into()
+    ProtocolError::from(Violation::whole(Code::BadJson, "body is not JSON")).into()
 }
 
 pub fn too_large() -> IngestError {

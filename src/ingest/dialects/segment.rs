@@ -207,7 +207,7 @@ mod tests {
             code: "throttled".to_owned(),
             retry_after_s,
         };
-        let undecodable = ProtocolError::Undecodable(Violation::whole(Code::BadJson, "no JSON"));
+        let undecodable = ProtocolError::from(Violation::whole(Code::BadJson, "no JSON"));
         for (error, status, retry_after_s) in [
             (not_durable(5), 429, Some(5)),
             (not_durable(900), 429, Some(60)),

@@ -118,7 +118,7 @@ mod tests {
             code: "timed_out".to_owned(),
             retry_after_s,
         };
-        let undecodable = ProtocolError::Undecodable(Violation::whole(Code::BadJson, "no"));
+        let undecodable = ProtocolError::from(Violation::whole(Code::BadJson, "no"));
         for (error, status, retry_after_s) in [
             (not_durable(7), 503, Some(7)),
             (not_durable(3_600), 503, Some(60)),

@@ -103,7 +103,7 @@ impl<'a> RequestBody<'a> {
             PayloadFormat::GzipBody => Cow::Owned(inflate(self.bytes, limits.max_inflated_bytes)?),
             _ => Cow::Borrowed(self.bytes),
         };
-        charset.decode(bytes).map_err(ProtocolError::Undecodable)
+        Ok(charset.decode(bytes)?)
     }
 }
 
@@ -164,7 +164,7 @@ fn read_up_to(
 pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     read_up_to(limit, bytes.len(), MultiGzDecoder::new(bytes))?.map_err(|error| {
         let message = format!("body is not whole gzip: {error}");
-        ProtocolError::Undecodable(Violation::whole(Code::BadGzip, message))
+        ProtocolError::from(Violation::whole(Code::BadGzip, message))
     })
 }
 

@@ -58,7 +58,13 @@ pub enum ProtocolError {
     },
     /// The body is not in the format that it claims; it is kept as one failed event.
     #[error("{0}")]
-    Undecodable(Violation),
+    Undecodable(Box<Violation>),
+}
+
+impl From<Violation> for ProtocolError {
+    fn from(violation: Violation) -> Self {
+        Self::Undecodable(Box::new(violation))
+    }
 }
 
 /// How many values the beacons of a request may still have.

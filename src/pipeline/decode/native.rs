@@ -156,7 +156,7 @@ fn enveloped<'a>(
     max: usize,
 ) -> Result<Parts<'a>, ProtocolError> {
     let fields =
-        fields.reject_duplicates().map_err(|error| ProtocolError::Undecodable(error.into()))?;
+        fields.reject_duplicates().map_err(Violation::from)?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }
@@ -233,12 +233,14 @@ fn device_id(value: Value) -> Result<DeviceId, ProtocolError> {
     })
 }
 
+#[inline(never)]
 pub(super) fn undecodable(message: &str) -> ProtocolError {
-    ProtocolError::Undecodable(Violation::whole(Code::BadJson, message))
+    ProtocolError::from(Violation::whole(Code::BadJson, message))
 }
 
+#[inline(never)]
 pub(super) fn undecodable_field(code: Code, field: &str, message: &str) -> ProtocolError {
-    ProtocolError::Undecodable(Violation::of_field(code, field, message))
+    ProtocolError::from(Violation::of_field(code, field, message))
 }
 
 pub(super) fn not_json(error: serde_json::Error) -> ProtocolError {

@@ -22,8 +22,7 @@ impl<'a> Members<'a> {
         if !text.starts_with('{') {
             return Err(wrong_type(field, "an object"));
         }
-        let fields = parts::fields(text)?.reject_duplicates();
-        let fields = fields.map_err(|error| ProtocolError::Undecodable(error.into()))?;
+        let fields = parts::fields(text)?.reject_duplicates().map_err(Violation::from)?;
         Ok(Self(fields.into_iter().map(|(name, raw)| (name, raw.get())).collect()))
     }
 
@@ -151,10 +150,11 @@ impl<'l> ItemTexts<'l> {
 
 fn wrong_type(field: &str, wanted: &str) -> ProtocolError {
     let message = format!("{field} must be {wanted}");
-    ProtocolError::Undecodable(match field {
+    match field {
         "body" => Violation::whole(Code::WrongType, message),
         _ => Violation::of_field(Code::WrongType, field, message),
-    })
+    }
+    .into()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn parameter<'a>(text: &'a str, name: &str) -> Option<Cow<'a, str>> {
 #[inline(never)]
 pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
     let text = std::str::from_utf8(bytes).map_err(|_| {
-        ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
+        ProtocolError::from(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
     })?;
     Ok(text.trim_start_matches('\u{feff}').trim())
 }

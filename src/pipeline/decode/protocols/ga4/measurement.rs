@@ -10,7 +10,7 @@ use super::REPEAT;
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::{ProtocolError, native};
 use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
@@ -26,8 +26,8 @@ pub fn items<'a>(
     let text = request.text()?;
     let members = Members::read(text, "body")?;
     let Some(events) = members.get("events") else {
-        let violation = Violation::of_field(Code::MissingField, "events", "events is missing");
-        return Err(ProtocolError::Undecodable(violation));
+        let message = "events is missing";
+        return Err(native::undecodable_field(Code::MissingField, "events", message));
     };
     let texts = match cut::array(events, "events", limits)?.as_slice() {
         [_] => vec![Cow::Borrowed(text)],

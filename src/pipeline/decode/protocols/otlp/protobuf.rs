@@ -85,14 +85,14 @@ impl<'a> Iterator for WireFields<'a> {
 /// The error for bytes that are no message.
 pub fn malformed() -> ProtocolError {
     let message = "body is not a Protobuf message of logs";
-    ProtocolError::Undecodable(Violation::whole(Code::BadFormat, message))
+    ProtocolError::from(Violation::whole(Code::BadFormat, message))
 }
 
 /// Reads a text.
 pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
     std::str::from_utf8(bytes).map_err(|_| {
         let message = "a text of the body is not UTF-8";
-        ProtocolError::Undecodable(Violation::whole(Code::BadUtf8, message))
+        ProtocolError::from(Violation::whole(Code::BadUtf8, message))
     })
 }
 

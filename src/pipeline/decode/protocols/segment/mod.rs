@@ -19,8 +19,8 @@ use super::request::{ProtocolItems, ProtocolRequest};
 use super::{cut, parts};
 use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::ProtocolError;
+use crate::model::violation::Code;
+use crate::pipeline::decode::{ProtocolError, native};
 use endpoint::{SegmentCall, SegmentEndpoint};
 pub use message::translate;
 
@@ -63,13 +63,11 @@ pub fn items<'a>(
 }
 
 fn no_batch(fields: &JsonFields<'_>) -> ProtocolError {
-    ProtocolError::Undecodable(match fields.get("batch") {
-        None => Violation::of_field(Code::MissingField, "batch", "batch is missing"),
-        Some(_) => {
-            let message = "batch must be an array of messages";
-            Violation::of_field(Code::WrongType, "batch", message)
-        }
-    })
+    let (code, message) = match fields.get("batch") {
+        None => (Code::MissingField, "batch is missing"),
+        Some(_) => (Code::WrongType, "batch must be an array of messages"),
+    };
+    native::undecodable_field(code, "batch", message)
 }
 
 fn of_message<'a>(
@@ -110,8 +108,7 @@ fn of_batch<'a>(
                 context.len(),
                 messages.len()
             );
-            let violation = Violation::of_field(Code::TooLarge, "context", message);
-            return Err(ProtocolError::Undecodable(violation));
+            return Err(native::undecodable_field(Code::TooLarge, "context", &message));
         }
         parts::add_member(&mut added, "batchContext", context);
     }

@@ -36,7 +36,7 @@ fn set(message: &mut Map<String, Value>, name: &str, value: String) -> Result<()
         let sentence = format!("{} comes twice", truncate_for_display(name));
         let pointer = name.split('.').map(escape_json_pointer).collect();
         let violation = Violation::whole(Code::DuplicateField, sentence);
-        ProtocolError::Undecodable(Violation { pointer, ..violation })
+        ProtocolError::from(Violation { pointer, ..violation })
     };
     let mut object = message;
     let mut name = name;
