@@ -1,7 +1,5 @@
 //! The variable `HEADWATER`, except for the keys that the other files of this folder parse.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
 use serde_json::Value;
 
@@ -56,7 +54,7 @@ pub struct HeadwaterConfig {
     /// The protocols of other collectors that are served.
     pub protocols: Vec<Protocol>,
     /// The operator's own addresses for them.
-    pub protocol_paths: BTreeMap<String, Protocol>,
+    pub protocol_paths: Vec<(String, Protocol)>,
     /// The collectors to which their requests are also sent.
     pub tee: Vec<(Protocol, String)>,
     /// The paths of the snippet and of the beacons, besides the default ones.

@@ -28,7 +28,7 @@ pub mod tenant;
 pub mod tenants;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ pub struct Config {
     /// The protocols of other collectors that are served.
     pub protocols: Vec<Protocol>,
     /// The operator's own addresses for them.
-    pub protocol_paths: BTreeMap<String, Protocol>,
+    pub protocol_paths: Vec<(String, Protocol)>,
     /// The collectors to which their requests are also sent.
     pub tee: Vec<(Protocol, String)>,
     /// Limits of one request in such a protocol, or with a server key.

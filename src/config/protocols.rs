@@ -55,15 +55,16 @@ fn unwanted(wanted: &str, name: &str, value: &Value) -> String {
     format!("{wanted}; that of {name:?} is {value}")
 }
 
-/// Parses `protocol_paths`: addresses for protocols, such as one that blockers do not know.
+/// Parses `protocol_paths`: addresses for protocols, such as one that blockers do not know. They are
+/// sorted.
 pub fn paths(
     table: &mut ConfigTable<'_>,
     protocols: &[Protocol],
     taken: &CustomPaths,
-) -> BTreeMap<String, Protocol> {
+) -> Vec<(String, Protocol)> {
     const WANTED: &str =
         "must be a table of paths such as \"/shop\", each with a protocol of HEADWATER.protocols";
-    let mut paths = BTreeMap::new();
+    let mut paths = Vec::new();
     read_entries(table, "protocol_paths", WANTED, &mut |path, value| {
         let named = value.as_str().and_then(Protocol::of_name);
         let Some(protocol) = named.filter(|protocol| protocols.contains(protocol)) else {
@@ -75,7 +76,7 @@ pub fn paths(
         if Endpoint::usual(path).is_some() || taken.find(path).is_some() {
             return Err(format!("must not have {path:?}, which the worker serves itself"));
         }
-        paths.insert(path.to_owned(), protocol);
+        paths.push((path.to_owned(), protocol));
         Ok(())
     });
     paths
@@ -85,12 +86,12 @@ pub fn paths(
 pub fn warn_of_shared(
     table: &mut ConfigTable<'_>,
     protocols: &[Protocol],
-    paths: &BTreeMap<String, Protocol>,
+    paths: &[(String, Protocol)],
 ) {
     for (path, both) in Protocol::SHARED {
         let named: Vec<&Protocol> = protocols.iter().filter(|it| both.contains(it)).collect();
         if let [first, second] = named[..]
-            && !paths.values().any(|protocol| protocol == second)
+            && !paths.iter().any(|(_, protocol)| protocol == second)
         {
             let problem = format!(
                 "has {first} before {second}, which both have the address {path:?}; {first} gets it. \

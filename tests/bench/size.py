@@ -42,7 +42,7 @@ ENTRIES = [
     ),
     ("src/runtime/protocols.rs", "pub async fn answer(request: &IncomingRequest) -> Option<Reply> {", "return None;"),
     ("src/config/protocols.rs", "-> Vec<Protocol> {", "return Vec::new();"),
-    ("src/config/protocols.rs", ") -> BTreeMap<String, Protocol> {", "return BTreeMap::new();"),
+    ("src/config/protocols.rs", ") -> Vec<(String, Protocol)> {", "return Vec::new();"),
     ("src/config/protocols.rs", "pub fn tee(table: &mut ConfigTable<'_>) -> Vec<(Protocol, String)> {", "return Vec::new();"),
     ("src/config/protocols.rs", "-> Option<BTreeMap<String, String>> {", "return None;"),
 ]

@@ -9,6 +9,7 @@ use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
 use crate::pipeline::decode::ProtocolError;
+use crate::pipeline::decode::protocols::cut::quoted;
 
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
@@ -23,26 +24,25 @@ pub fn answer(
 ) -> DialectAnswer {
     let error = match outcomes {
         Ok(outcomes) => {
+            let count = outcomes.len();
             // The Java SDK needs the last two, and reads neither.
-            let body = vec![
-                ("code", 200_u64.into()),
-                ("events_ingested", outcomes.len().into()),
-                ("payload_size_bytes", 0_u64.into()),
-                ("server_upload_time", 0_u64.into()),
-            ];
-            return DialectAnswer::object(200, body);
+            let body = format!(
+                r#"{{"code":200,"events_ingested":{count},"payload_size_bytes":0,"server_upload_time":0}}"#
+            );
+            return DialectAnswer::json(200, body);
         }
         Err(error) => error,
     };
     let status = status(error);
     let is_unknown_key = matches!(error, IngestError::UnknownKey(_));
     let before = if status == 400 && is_unknown_key { "Invalid API key: " } else { "" };
-    let mut body =
-        vec![("code", u64::from(status).into()), ("error", format!("{before}{error}").into())];
-    if matches!(status, 400 | 403) && !is_unknown_key {
-        body.push(("missing_field", "events".into()));
-    }
-    DialectAnswer::object(status, body).retry_after(error)
+    let sentence = quoted(&format!("{before}{error}"));
+    let missing = match status {
+        400 | 403 if !is_unknown_key => r#","missing_field":"events""#,
+        _ => "",
+    };
+    let body = format!(r#"{{"code":{status},"error":{sentence}{missing}}}"#);
+    DialectAnswer::json(status, body).retry_after(error)
 }
 
 fn status(error: &IngestError) -> u16 {

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::response::VerdictMode;
 use crate::pipeline::decode::pixel::GIF;
+use crate::pipeline::decode::protocols::cut::quoted;
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 /// The longest wait that an SDK is asked for, in seconds. Some ignore longer waits.
 const MAX_WAIT_S: u64 = 60;
@@ -60,23 +58,15 @@ pub struct DialectAnswer {
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// Makes a JSON object. The macro `json` would be compiled for each of its members.
-pub fn object(members: Vec<(&str, Value)>) -> Value {
-    let mut object = Map::new();
-    for (name, value) in members {
-        object.put(name, value);
-    }
-    Value::Object(object)
+/// Writes the members `code` and `message` of an error, as JSON.
+pub fn code_and_message(error: &IngestError) -> String {
+    format!(r#""code":"{}","message":{}"#, error.code(), sentence(error))
 }
 
-/// The member `code` of an error.
-pub fn code(error: &IngestError) -> (&'static str, Value) {
-    ("code", error.code().into())
-}
-
-/// The member `message` of an error.
-pub fn message(error: &IngestError) -> (&'static str, Value) {
-    ("message", error.to_string().into())
+/// Writes the sentence of an error, as JSON.
+#[inline(never)]
+pub fn sentence(error: &IngestError) -> String {
+    quoted(&error.to_string())
 }
 
 impl DialectAnswer {
@@ -85,25 +75,26 @@ impl DialectAnswer {
         Self { status, ..Self::default() }
     }
 
-    pub fn text(status: u16, text: impl Into<String>) -> Self {
-        let body = Cow::Owned(text.into().into_bytes());
-        Self { status, content_type: "text/plain; charset=utf-8", body, ..Self::default() }
+    pub fn text(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
     }
 
-    pub fn json(status: u16, text: impl Into<String>) -> Self {
-        let body = Cow::Owned(text.into().into_bytes());
-        Self { status, content_type: "application/json", body, ..Self::default() }
+    pub fn json(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, "application/json", text.into())
     }
 
-    /// Makes an answer of a JSON object's members.
-    pub fn object(status: u16, members: Vec<(&str, Value)>) -> Self {
-        Self::json(status, object(members).to_string())
+    #[inline(never)]
+    fn new(status: u16, content_type: &'static str, text: Cow<'static, str>) -> Self {
+        let body = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        };
+        Self { status, content_type, body, ..Self::default() }
     }
 
     /// Makes an answer of the code and the message of an error.
     pub fn error(status: u16, error: &IngestError) -> Self {
-        let code_and_message = vec![code(error), message(error)];
-        Self::object(status, code_and_message).retry_after(error)
+        Self::json(status, format!("{{{}}}", code_and_message(error))).retry_after(error)
     }
 
     /// Makes an answer to a pixel.

@@ -1,12 +1,11 @@
 //! The answers to the Measurement Protocol and to gtag: 204. The address for tests lists what is wrong
 //! with each event.
 
-use serde_json::Value;
-
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
+use crate::pipeline::decode::protocols::cut::quoted;
 
 const DEBUG: &str = "/debug/mp/collect";
 
@@ -27,8 +26,7 @@ pub fn answer(
 ) -> DialectAnswer {
     match outcomes {
         Ok(outcomes) if request.path == DEBUG => {
-            let messages = validation_messages(outcomes);
-            DialectAnswer::object(200, vec![("validationMessages", messages)])
+            DialectAnswer::json(200, validation_messages(outcomes))
         }
         Ok(_) => DialectAnswer::empty(204),
         Err(error) => DialectAnswer::error(error.status(), error),
@@ -38,23 +36,24 @@ pub fn answer(
 /// Lists the failed events, in the form of Google's own validation.
 ///
 /// Source: <https://developers.google.com/analytics/devguides/collection/protocol/ga4/validating-events>
-fn validation_messages(outcomes: &[(EventId, Outcome)]) -> Value {
-    let messages = outcomes.iter().enumerate().filter_map(|(index, (_, outcome))| match outcome {
-        Outcome::Failed(violation) => Some(object(vec![
-            ("fieldPath", format!("events/{index}").into()),
-            ("description", violation.message.as_str().into()),
-            ("validationCode", "VALUE_INVALID".into()),
-        ])),
-        Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) | Outcome::OverQuota => {
-            None
+fn validation_messages(outcomes: &[(EventId, Outcome)]) -> String {
+    let mut messages = Vec::new();
+    for (index, (_, outcome)) in outcomes.iter().enumerate() {
+        if let Outcome::Failed(violation) = outcome {
+            let description = quoted(&violation.message);
+            messages.push(format!(
+                r#"{{"description":{description},"fieldPath":"events/{index}","validationCode":"VALUE_INVALID"}}"#
+            ));
         }
-    });
-    messages.collect()
+    }
+    format!(r#"{{"validationMessages":[{}]}}"#, messages.join(","))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use serde_json::Value;
 
     use super::super::sample_errors;
     use super::*;

@@ -18,8 +18,6 @@ pub mod umami;
 
 pub use answer::{DialectAnswer, DialectEndpoint, DialectRequest};
 
-use std::collections::BTreeMap;
-
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::model::event::EventId;
@@ -37,10 +35,10 @@ pub struct ServedAddress<'a> {
 }
 
 /// Returns the first address that a request asks for. `own_paths` are addresses of the operator, each
-/// for a protocol; the longest one that a path begins with comes first.
+/// for a protocol, and sorted; the longest one that a path begins with comes first.
 pub fn served<'a>(
     protocols: &[Protocol],
-    own_paths: &BTreeMap<String, Protocol>,
+    own_paths: &[(String, Protocol)],
     request: DialectRequest<'a>,
 ) -> Option<ServedAddress<'a>> {
     let at_own_path = own_paths.iter().rev().find_map(|(own, protocol)| {
@@ -126,7 +124,7 @@ static OVER_QUOTA: IngestError = IngestError::OverQuota;
 
 /// Returns how many events are over the quota of their tenant.
 pub fn over_quota(outcomes: &[(EventId, Outcome)]) -> usize {
-    outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::OverQuota).count()
+    outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::OverQuota)).count()
 }
 
 fn of_protocol(
@@ -291,10 +289,8 @@ mod tests {
 
     #[test]
     fn the_longest_own_path_comes_first() {
-        let own = BTreeMap::from([
-            ("/shop".to_owned(), Protocol::Posthog),
-            ("/shop/sp".to_owned(), Protocol::Snowplow),
-        ]);
+        let own =
+            [("/shop".to_owned(), Protocol::Posthog), ("/shop/sp".to_owned(), Protocol::Snowplow)];
         let found = |path| {
             let request = DialectRequest { is_post: true, path, ..DialectRequest::default() };
             served(&[Protocol::Umami], &own, request).map(|it| (it.protocol, it.request.path))

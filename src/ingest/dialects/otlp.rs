@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use super::answer::{
-    DialectAnswer, DialectEndpoint, DialectRequest, message as message_of, object,
-};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, sentence};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
+use crate::pipeline::decode::protocols::cut::quoted;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -36,7 +35,9 @@ pub fn answer(
     let answer = match is_protobuf {
         // A google.rpc.Status, whose field 2 is the message.
         true => protobuf(error.status(), length_delimited(2, error.to_string().as_bytes())),
-        false => DialectAnswer::object(error.status(), vec![message_of(error)]),
+        false => {
+            DialectAnswer::json(error.status(), format!(r#"{{"message":{}}}"#, sentence(error)))
+        }
     };
     answer.retry_after(error).retry_within(MAX_WAIT_S)
 }
@@ -67,11 +68,9 @@ fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
         ),
     };
     if !is_protobuf {
-        let success = object(vec![
-            ("rejectedLogRecords", count.to_string().into()),
-            ("errorMessage", message.into()),
-        ]);
-        return DialectAnswer::object(200, vec![("partialSuccess", success)]);
+        let message = quoted(&message);
+        let success = format!(r#"{{"errorMessage":{message},"rejectedLogRecords":"{count}"}}"#);
+        return DialectAnswer::json(200, format!(r#"{{"partialSuccess":{success}}}"#));
     }
     // The count is field 1, the message 2; the whole is field 1 of the answer.
     let mut success = vec![1 << 3];

@@ -1,7 +1,7 @@
 //! Plausible's answers: 202 `ok`. Its script never repeats a request, so an error reaches only a
 //! console.
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, sentence};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -30,8 +30,8 @@ pub fn answer(
         413 | 415 => 400,
         status => status,
     };
-    let errors = object(vec![("request", vec![error.to_string()].into())]);
-    DialectAnswer::object(status, vec![("errors", errors)]).retry_after(error)
+    let body = format!(r#"{{"errors":{{"request":[{}]}}}}"#, sentence(error));
+    DialectAnswer::json(status, body).retry_after(error)
 }
 
 fn dropped() -> DialectAnswer {

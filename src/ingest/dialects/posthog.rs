@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, sentence};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::{FailureCode, Outcome, QuotaCode};
@@ -48,7 +48,7 @@ fn besides(request: DialectRequest<'_>) -> Option<DialectAnswer> {
         "/flags" | "/decide" => Some(DialectAnswer::json(200, FLAGS)),
         // An SDK with a personal key stops asking.
         "/flags/definitions" | "/api/feature_flag/local_evaluation" => {
-            Some(DialectAnswer::json(401, error_v1("unauthorized", "flags are not served")))
+            Some(DialectAnswer::json(401, error_v1("unauthorized", r#""flags are not served""#)))
         }
         path => {
             let (folder, file) = path.strip_prefix('/')?.split_once('/')?;
@@ -68,7 +68,7 @@ pub fn answer(
 ) -> DialectAnswer {
     match (outcomes, request.path) {
         (Ok(outcomes), EVENTS_V1) => {
-            DialectAnswer::object(200, vec![("results", results(outcomes))])
+            DialectAnswer::json(200, format!(r#"{{"results":{}}}"#, results(outcomes)))
         }
         (Ok(_), _) if request.parameter("beacon").is_some_and(|value| value == "1") => {
             DialectAnswer::empty(204)
@@ -85,7 +85,7 @@ pub fn answer(
                 status => status,
             };
             let answer = match is_v1 {
-                true => DialectAnswer::json(status, error_v1(error.code(), &error.to_string())),
+                true => DialectAnswer::json(status, error_v1(error.code(), &sentence(error))),
                 false => DialectAnswer::text(status, error.to_string()),
             };
             answer.retry_after(error).retry_within(MAX_WAIT_S)
@@ -110,14 +110,15 @@ fn result(outcome: &Outcome) -> Value {
         Outcome::Dropped(reason) => ("drop", Some(FailureCode::Dropped(*reason))),
         Outcome::OverQuota => ("drop", Some(FailureCode::Quota(QuotaCode::OverQuota))),
     };
-    let details = details.and_then(|code| serde_json::to_value(code).ok());
-    let mut members = vec![("result", result.into())];
-    members.extend(details.map(|details| ("details", details)));
-    object(members)
+    let mut members = Map::new();
+    members.put_text("result", result);
+    members.put_some("details", details.and_then(|code| serde_json::to_value(code).ok()));
+    Value::Object(members)
 }
 
-fn error_v1(code: &str, message: &str) -> String {
-    object(vec![("error", code.into()), ("error_description", message.into())]).to_string()
+/// Writes an error of version 1, whose `sentence` is JSON.
+fn error_v1(code: &str, sentence: &str) -> String {
+    format!(r#"{{"error":"{code}","error_description":{sentence}}}"#)
 }
 
 #[cfg(test)]

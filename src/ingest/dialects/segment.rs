@@ -4,7 +4,7 @@
 //! repeat of a 503 as one of ten, but none of a 429 with `Retry-After`. RudderStack's Python SDK
 //! takes every answer but 200 for an error.
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code, message, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code_and_message};
 use crate::ingest::error::IngestError;
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -38,12 +38,10 @@ const SOURCE_CONFIG: &str = r#"{"source":{"config":{"statsCollection":{"errors":
 fn settings(write_key: &str, request: DialectRequest<'_>) -> DialectAnswer {
     const REST: &str = r#""metrics":{"sampleRate":0},"plan":{"track":{"__default":{"enabled":true}}},"remotePlugins":[]"#;
     let (protocol, host) = request.host.split_once("://").unwrap_or(("https", request.host));
-    let segment = object(vec![
-        ("apiKey", write_key.into()),
-        ("apiHost", format!("{host}/v1").into()),
-        ("protocol", protocol.into()),
-    ]);
-    let text = format!(r#"{{"integrations":{{"Segment.io":{segment}}},{REST}}}"#);
+    let [key, host, protocol] = [write_key, &format!("{host}/v1"), protocol].map(quoted);
+    let text = format!(
+        r#"{{"integrations":{{"Segment.io":{{"apiHost":{host},"apiKey":{key},"protocol":{protocol}}}}},{REST}}}"#
+    );
     DialectAnswer::json(200, text)
 }
 
@@ -61,8 +59,8 @@ pub fn answer(
         Err(error) => {
             let is_jitsu = request.is_post && jitsu(request.path).is_some();
             let done = if is_jitsu { "ok" } else { "success" };
-            let body = vec![(done, false.into()), code(error), message(error)];
-            DialectAnswer::object(status(error), body).retry_after(error)
+            let body = format!(r#"{{{},"{done}":false}}"#, code_and_message(error));
+            DialectAnswer::json(status(error), body).retry_after(error)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Umami's answers. Its script parses each as JSON, and repeats no request.
 
-use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code, message, object};
+use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, code_and_message};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
 use crate::model::outcome::Outcome;
@@ -32,8 +32,8 @@ pub fn answer(
         413 | 415 => 400,
         status => status,
     };
-    let members = vec![code(error), message(error), ("status", u64::from(status).into())];
-    DialectAnswer::object(status, vec![("error", object(members))]).retry_after(error)
+    let body = format!(r#"{{"error":{{{},"status":{status}}}}}"#, code_and_message(error));
+    DialectAnswer::json(status, body).retry_after(error)
 }
 
 #[cfg(test)]

@@ -155,8 +155,7 @@ fn enveloped<'a>(
     events: &'a RawValue,
     max: usize,
 ) -> Result<Parts<'a>, ProtocolError> {
-    let fields =
-        fields.reject_duplicates().map_err(Violation::from)?;
+    let fields = fields.reject_duplicates().map_err(Violation::from)?;
     if !events.get().starts_with('[') {
         return Err(undecodable_field(Code::WrongType, "events", "events must be an array"));
     }

@@ -22,9 +22,8 @@ pub fn parameter<'a>(text: &'a str, name: &str) -> Option<Cow<'a, str>> {
 /// Returns the text of a body, or of a part of one, without what is around it.
 #[inline(never)]
 pub fn text(bytes: &[u8]) -> Result<&str, ProtocolError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| {
-        ProtocolError::from(Violation::whole(Code::BadUtf8, "body is not UTF-8"))
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| ProtocolError::from(Violation::whole(Code::BadUtf8, "body is not UTF-8")))?;
     Ok(text.trim_start_matches('\u{feff}').trim())
 }
 

@@ -10,13 +10,13 @@ use super::REPEAT;
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::{ProtocolError, native};
 use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{
     BoxedViolation, Draft, ObjectFields, Translation, move_field, move_fields, object_of, within,
 };
+use crate::pipeline::decode::{ProtocolError, native};
 
 /// Cuts a body. The write key is the API secret.
 pub fn items<'a>(

@@ -5,6 +5,7 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
 use crate::pipeline::decode::protocols::translation::Translation;
 use crate::pipeline::decode::{self, ValueBudget};
 
