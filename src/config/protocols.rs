@@ -1,7 +1,5 @@
 //! The keys `protocols`, `protocol_paths`, `names` and `tee`: what SDKs of other collectors may send.
 
-use std::collections::BTreeMap;
-
 use http::Uri;
 use serde_json::Value;
 
@@ -131,14 +129,14 @@ fn is_collector(address: &str) -> bool {
     })
 }
 
-/// Parses `names`: the name that an SDK sends, and the event's name.
-pub fn names(table: &mut ConfigTable<'_>) -> Option<BTreeMap<String, String>> {
+/// Parses `names`: the name that an SDK sends, and the event's name. They are sorted.
+pub fn names(table: &mut ConfigTable<'_>) -> Option<Vec<(String, String)>> {
     const WANTED: &str = "must be a table of names as sent, each with an event's name";
-    let mut names = BTreeMap::new();
+    let mut names = Vec::new();
     read_entries(table, "names", WANTED, &mut |sent, value| {
         let name = value.as_str().and_then(|name| EventName::parse(name.to_owned()));
         let name = name.ok_or_else(|| unwanted(WANTED, sent, value))?;
-        names.insert(sent.to_owned(), name.as_str().to_owned());
+        names.push((sent.to_owned(), name.as_str().to_owned()));
         Ok(())
     })?;
     Some(names)
@@ -161,7 +159,7 @@ mod tests {
         let config = Config::parse(settings.clone()).unwrap();
         assert_eq!(config.protocols, [Protocol::Segment, Protocol::Posthog]);
         let names = &config.tenants.find(None).unwrap().names;
-        assert_eq!(names.get("Order Completed").map(String::as_str), Some("order_done"));
+        assert_eq!(**names, [("Order Completed".to_owned(), "order_done".to_owned())]);
         assert!(config.larger_limits.max_body_bytes > config.limits.max_body_bytes);
         for (listed, problem) in [
             (json!(["segment", "segment"]), "must name \"segment\" once"),

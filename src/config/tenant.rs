@@ -3,7 +3,7 @@
 //! The worker writes the tenant into each record; nothing in a body can change it. A write key is
 //! public: it names a tenant but is no protection against misuse.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::Origins;
@@ -24,8 +24,8 @@ pub struct Tenant {
     pub privacy: PrivacyPolicy,
     /// Those of the top level are shared by the tenants that inherit them, as `names` are.
     pub routes: Arc<Routes>,
-    /// The event names for the names that SDKs of other collectors send.
-    pub names: Arc<BTreeMap<String, String>>,
+    /// The names that SDKs of other collectors send, sorted, and the event's name for each.
+    pub names: Arc<[(String, String)]>,
     pub snowplow: SnowplowConfig,
     /// Its name again, and its quota, as each of its records has them.
     pub of_items: Arc<ItemTenant>,

@@ -49,7 +49,7 @@ pub fn tenants(
         origins: origins?,
         privacy,
         routes: Arc::new(routes?),
-        names: Arc::new(names),
+        names: Arc::from(names),
         snowplow,
         of_items: Arc::new(ItemTenant { name: tenant::DEFAULT.to_owned(), quota: None }),
         has_own_routes: false,
@@ -136,7 +136,7 @@ pub fn tenant_of_key(
         let origins = table.or_inherit(&whole.origins, "origins", origins::origins);
         let privacy = privacy(table, &whole.privacy, has_secret);
         let names =
-            table.or_inherit(&whole.names, "names", |table| protocols::names(table).map(Arc::new));
+            table.or_inherit(&whole.names, "names", |table| protocols::names(table).map(Arc::from));
         let snowplow = snowplow::snowplow(table, &whole.snowplow, &privacy);
         let quota = quota(table, mode);
         let has_own_routes = table.peek("routes").is_some();

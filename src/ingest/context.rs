@@ -106,7 +106,7 @@ impl<'a> PipelineContext<'a> {
     pub(super) fn translation(&self, protocol: Protocol) -> Translation<'a> {
         let Self { tenant, limits, .. } = *self;
         let heartbeat_s = tenant.snowplow.heartbeat_s;
-        let (tenant, names) = (tenant.name.as_str(), tenant.names.as_ref());
+        let (tenant, names) = (tenant.name.as_str(), &*tenant.names);
         Translation { protocol, tenant, names, limits, heartbeat_s }
     }
 

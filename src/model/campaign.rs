@@ -113,31 +113,40 @@ pub fn parameters(fragment: &str) -> Option<&str> {
 /// that is not blank counts.
 pub fn campaign<'a>(queries: impl IntoIterator<Item = &'a str>) -> Campaign {
     let mut campaign = Campaign::default();
-    let pairs = queries.into_iter().flat_map(|query| form_urlencoded::parse(query.as_bytes()));
-    for (name, value) in pairs {
-        let name = lower(name);
-        let name = without_entity(&name);
-        if let Some(utm) = name.strip_prefix("utm_") {
-            let slot = match utm {
-                "source" => &mut campaign.source,
-                "medium" => &mut campaign.medium,
-                "campaign" => &mut campaign.campaign,
-                "term" => &mut campaign.term,
-                "content" => &mut campaign.content,
-                "id" => &mut campaign.id,
-                _ => continue,
-            };
-            if slot.is_none() {
-                *slot = kept(&value, MAX_CHARS);
-            }
-        } else if campaign.click_id.is_none()
-            && let Some((_, network)) = CLICK_IDS.iter().find(|(known, _)| *known == name)
-        {
-            campaign.click_id =
-                kept(&value, MAX_CLICK_ID_CHARS).map(|value| ClickId { value, network });
-        }
+    for query in queries {
+        campaign.add(query);
     }
     campaign
+}
+
+impl Campaign {
+    /// Adds what a query names. This is compiled once, not for each kind of list.
+    #[inline(never)]
+    fn add(&mut self, query: &str) {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let name = lower(name);
+            let name = without_entity(&name);
+            if let Some(utm) = name.strip_prefix("utm_") {
+                let slot = match utm {
+                    "source" => &mut self.source,
+                    "medium" => &mut self.medium,
+                    "campaign" => &mut self.campaign,
+                    "term" => &mut self.term,
+                    "content" => &mut self.content,
+                    "id" => &mut self.id,
+                    _ => continue,
+                };
+                if slot.is_none() {
+                    *slot = kept(&value, MAX_CHARS);
+                }
+            } else if self.click_id.is_none()
+                && let Some((_, network)) = CLICK_IDS.iter().find(|(known, _)| *known == name)
+            {
+                self.click_id =
+                    kept(&value, MAX_CLICK_ID_CHARS).map(|value| ClickId { value, network });
+            }
+        }
+    }
 }
 
 /// Removes the remains of escaped ampersands from `name`. Mails and editors write `&amp;`, `&#038;` or

@@ -112,6 +112,14 @@ pub enum FailureCode {
     Quota(QuotaCode),
 }
 
+impl FailureCode {
+    /// Returns the code as an answer has it, such as `too_large`.
+    pub fn word(self) -> String {
+        // As JSON, each is a text without escapes.
+        serde_json::to_string(&self).unwrap_or_default().trim_matches('"').to_owned()
+    }
+}
+
 /// The code of an event over its tenant's quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -44,7 +44,7 @@ ENTRIES = [
     ("src/config/protocols.rs", "-> Vec<Protocol> {", "return Vec::new();"),
     ("src/config/protocols.rs", ") -> Vec<(String, Protocol)> {", "return Vec::new();"),
     ("src/config/protocols.rs", "pub fn tee(table: &mut ConfigTable<'_>) -> Vec<(Protocol, String)> {", "return Vec::new();"),
-    ("src/config/protocols.rs", "-> Option<BTreeMap<String, String>> {", "return None;"),
+    ("src/config/protocols.rs", "-> Option<Vec<(String, String)>> {", "return None;"),
 ]
 # Calls the functions of scripts/tools.sh in a tree, and keeps its Wasm.
 BUILD = """

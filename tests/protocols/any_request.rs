@@ -1,7 +1,5 @@
 //! What holds for any request: its items are translated, each by its text alone, and nothing panics.
 
-use std::collections::BTreeMap;
-
 use headwater::model::beacon::Limits;
 use headwater::model::protocol::Protocol;
 use headwater::pipeline::decode::ValueBudget;
@@ -13,7 +11,7 @@ const PROTOCOLS: [Protocol; 5] =
 
 /// Cuts a request, and translates each item twice; returns the number of items.
 fn translate(protocol: Protocol, request: &ProtocolRequest<'_>) -> Option<usize> {
-    let (names, limits) = (BTreeMap::new(), Limits { max_beacons: 8, ..Limits::default() });
+    let (names, limits) = ([], Limits { max_beacons: 8, ..Limits::default() });
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
     let items = protocols::items(protocol, request, &limits).ok()?;

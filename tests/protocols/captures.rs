@@ -93,16 +93,16 @@ impl CapturedRequest {
     }
 
     pub fn decoded(&self, protocol: Protocol) -> Decoded {
-        self.decoded_with(protocol, &BTreeMap::new())
+        self.decoded_with(protocol, &[])
     }
 
     /// Like [`Self::decoded`], for a tenant that has its own name for orders.
     pub fn decoded_with_own_name(&self, protocol: Protocol) -> Decoded {
         let own = |sent: &str| (sent.to_owned(), OWN_NAME.to_owned());
-        self.decoded_with(protocol, &BTreeMap::from(["order_placed", "order placed"].map(own)))
+        self.decoded_with(protocol, &["order placed", "order_placed"].map(own))
     }
 
-    fn decoded_with(&self, protocol: Protocol, names: &BTreeMap<String, String>) -> Decoded {
+    fn decoded_with(&self, protocol: Protocol, names: &[(String, String)]) -> Decoded {
         let headers: Vec<_> = self.headers.clone().into_iter().collect();
         let binary = base64_simd::STANDARD.decode_to_vec(&self.body_base64).unwrap();
         let request = ProtocolRequest {

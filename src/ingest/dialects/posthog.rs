@@ -112,7 +112,9 @@ fn result(outcome: &Outcome) -> Value {
     };
     let mut members = Map::new();
     members.put_text("result", result);
-    members.put_some("details", details.and_then(|code| serde_json::to_value(code).ok()));
+    if let Some(code) = details {
+        members.put_text("details", &code.word());
+    }
     Value::Object(members)
 }
 

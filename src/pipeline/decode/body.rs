@@ -119,7 +119,8 @@ pub fn inflated<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, P
     if !is_zlib(bytes) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let inflated = read_up_to(limits.max_inflated_bytes, bytes.len(), ZlibDecoder::new(bytes))?;
+    let inflated =
+        read_up_to(limits.max_inflated_bytes, bytes.len(), &mut ZlibDecoder::new(bytes))?;
     // A text can begin with the same two letters.
     Ok(inflated.map_or(Cow::Borrowed(bytes), Cow::Owned))
 }
@@ -149,7 +150,7 @@ pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
 fn read_up_to(
     limit: usize,
     compressed: usize,
-    decoder: impl Read,
+    decoder: &mut dyn Read,
 ) -> Result<std::io::Result<Vec<u8>>, ProtocolError> {
     let mut inflated = Vec::with_capacity(compressed.saturating_mul(4).min(limit));
     let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -162,7 +163,7 @@ fn read_up_to(
 
 /// Inflates whole gzip of at most `limit` bytes.
 pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
-    read_up_to(limit, bytes.len(), MultiGzDecoder::new(bytes))?.map_err(|error| {
+    read_up_to(limit, bytes.len(), &mut MultiGzDecoder::new(bytes))?.map_err(|error| {
         let message = format!("body is not whole gzip: {error}");
         ProtocolError::from(Violation::whole(Code::BadGzip, message))
     })

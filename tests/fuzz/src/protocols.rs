@@ -1,6 +1,9 @@
 //! Other collectors' protocols: a request of an SDK is cut, translated, processed and answered, as
 //! the worker does it.
 
+use super::laws::{self, Sent, Streams};
+use super::settings::{self, CARD, MARK, Recipe, STATED_ADDRESS, Setting};
+use super::{harness, replay};
 use headwater::ingest;
 use headwater::ingest::dialects::{self, DialectAnswer, DialectEndpoint, DialectRequest};
 use headwater::ingest::error::IngestError;
@@ -9,11 +12,6 @@ use headwater::model::protocol::Protocol;
 use headwater::pipeline::decode::body::{self, RequestBody};
 use headwater::pipeline::decode::protocols::{self, ProtocolRequest, Translation};
 use headwater::pipeline::decode::{ProtocolError, ValueBudget, beacon};
-use std::collections::BTreeMap;
-
-use super::laws::{self, Sent, Streams};
-use super::settings::{self, CARD, MARK, Recipe, STATED_ADDRESS, Setting};
-use super::{harness, replay};
 
 /// A request, as its head and its body are in an input: `POST /path?query`, a line for each header,
 /// an empty line, the body.
@@ -154,7 +152,7 @@ fn post<'c>(
 
 /// Checks that an item is an object that is translated the same each time.
 fn check_item(protocol: Protocol, recipe: &Recipe, text: &str) {
-    let (names, limits) = (BTreeMap::new(), &recipe.config.larger_limits);
+    let (names, limits) = ([], &recipe.config.larger_limits);
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits, heartbeat_s: None };
     let translate =

@@ -156,8 +156,6 @@ fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -166,7 +164,7 @@ mod tests {
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let translation = Translation {
             protocol: Protocol::Plausible,
             tenant: "shop",

@@ -1,7 +1,5 @@
 //! What all protocols do alike when an item becomes a beacon: its id and its name.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -18,8 +16,8 @@ use crate::pipeline::decode::beacon;
 pub struct Translation<'a> {
     pub protocol: Protocol,
     pub tenant: &'a str,
-    /// The tenant's own names: the name as sent, and the event's name.
-    pub names: &'a BTreeMap<String, String>,
+    /// The tenant's own names, sorted: the name as sent, and the event's name.
+    pub names: &'a [(String, String)],
     pub limits: &'a Limits,
     /// What a page ping of Snowplow stands for, in seconds, if it becomes a `page_leave`.
     pub heartbeat_s: Option<u64>,
@@ -78,7 +76,8 @@ impl Translation<'_> {
     /// Sets `name` from the name that the SDK sent: the tenant's own name for it, else `built_in`,
     /// else its letters in lower case. A name that changes is kept as `source_name`.
     pub fn set_name(&self, beacon: &mut Map<String, Value>, sent: &str, built_in: Option<&str>) {
-        let own = self.names.get(sent).map(String::as_str);
+        let place = self.names.binary_search_by(|(named, _)| named.as_str().cmp(sent));
+        let own = place.ok().and_then(|place| self.names.get(place)).map(|(_, own)| own.as_str());
         let name = own.or(built_in).map_or_else(|| event_name(sent), str::to_owned);
         if name != sent && !sent.is_empty() {
             beacon.put_text("source_name", sent);
@@ -100,8 +99,10 @@ pub fn event_name(sent: &str) -> String {
     const MAX: usize = 64;
     let mut parts = Vec::new();
     // A character can become several; the rest could not be seen in the name.
-    for character in sent.chars().take(MAX.saturating_mul(4)).flat_map(char::to_lowercase) {
-        decompose(character, &mut parts);
+    for character in sent.chars().take(MAX.saturating_mul(4)) {
+        for lower in character.to_lowercase() {
+            decompose(lower, &mut parts);
+        }
     }
     let mut name = String::new();
     for character in parts {
@@ -294,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_foreign_id_becomes_the_same_uuid_each_time() {
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let of = |tenant, protocol, scope, sent| {
             let mut beacon = Map::new();
             Translation { protocol, tenant, names: &names, limits: &limits, heartbeat_s: None }

@@ -142,8 +142,6 @@ fn set_metadata(mut payload: Map<String, Value>, metadata: &mut Map<String, Valu
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -154,7 +152,7 @@ mod tests {
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let translation = Translation {
             protocol: Protocol::Umami,
             tenant: "shop",

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -17,7 +15,7 @@ fn cut(body: &str, limits: &Limits) -> Result<Vec<String>, String> {
 }
 
 fn translated(event: &Value) -> Result<Value, Violation> {
-    let (names, limits) = (BTreeMap::new(), Limits::default());
+    let (names, limits) = ([], Limits::default());
     let protocol = Protocol::Amplitude;
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };

@@ -10,8 +10,9 @@ use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::native::not_json;
 use crate::pipeline::decode::protocols::cut::quoted;
+use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::ProtocolRequest;
-use crate::pipeline::decode::protocols::translation::{BoxedViolation, ObjectFields};
+use crate::pipeline::decode::protocols::translation::BoxedViolation;
 
 const PREFIX: &str = "ce-";
 
@@ -26,29 +27,25 @@ pub fn is_binary(request: &ProtocolRequest<'_>) -> bool {
 
 /// Returns the event in the JSON format.
 pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
-    let mut attributes = Map::new();
+    let mut members = String::new();
     let sent = request
         .headers
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
     for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
         match decoded(name, value) {
-            Ok(text) => attributes.put_text(name, &text),
+            Ok(text) => parts::add_member(&mut members, name, &quoted(&text)),
             // As it was sent, so that the item fails in `check` with all its attributes.
-            Err(_) => attributes.put_text(&format!("{PREFIX}{name}"), value),
+            Err(_) => parts::add_member(&mut members, &format!("{PREFIX}{name}"), &quoted(value)),
         }
     }
     if !request.content_type.is_empty() {
-        attributes.put_text("datacontenttype", request.content_type);
+        parts::add_member(&mut members, "datacontenttype", &quoted(request.content_type));
     }
-    let mut item = Value::Object(attributes).to_string();
     if let Some((name, data)) = data(request)? {
-        // The data is written as it is.
-        item.pop();
-        item.push_str(if item.ends_with('{') { "" } else { "," });
-        item.push_str(&format!("\"{name}\":{data}}}"));
+        parts::add_member(&mut members, name, &data);
     }
-    Ok(item)
+    Ok(format!("{{{members}}}"))
 }
 
 /// Checks the headers of an item that could not be decoded.
@@ -203,7 +200,7 @@ mod tests {
         let headers = [("ce-id", "1"), ("ce-subject", "a%ff")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let request = ProtocolRequest { headers: &headers, ..ProtocolRequest::default() };
-        assert_eq!(item(&request).unwrap(), r#"{"ce-subject":"a%ff","id":"1"}"#);
+        assert_eq!(item(&request).unwrap(), r#"{"id":"1","ce-subject":"a%ff"}"#);
     }
 
     #[test]

@@ -53,8 +53,6 @@ fn set_encoded(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -64,7 +62,7 @@ mod tests {
 
     fn read(item: Value) -> Result<Value, BoxedViolation> {
         let Value::Object(mut item) = item else { panic!("not an object") };
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let translation = Translation {
             protocol: Protocol::CloudEvents,
             tenant: "shop",

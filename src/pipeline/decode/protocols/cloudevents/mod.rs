@@ -86,8 +86,6 @@ fn last_part(sent: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -97,7 +95,7 @@ mod tests {
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
         let own = ("com.shop.order.paid".to_owned(), "order_paid".to_owned());
-        let (names, limits) = (BTreeMap::from([own]), Limits::default());
+        let (names, limits) = ([own], Limits::default());
         let translation = Translation {
             protocol: Protocol::CloudEvents,
             tenant: "shop",

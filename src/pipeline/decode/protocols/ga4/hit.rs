@@ -174,8 +174,6 @@ fn product(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -183,7 +181,7 @@ mod tests {
     use crate::model::violation::{Code, Violation};
 
     fn translated(text: &str) -> Result<Value, Violation> {
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let translation = Translation {
             protocol: Protocol::Ga4,
             tenant: "shop",

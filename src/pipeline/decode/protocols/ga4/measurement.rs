@@ -121,8 +121,6 @@ fn refused(code: Code, pointer: &str, message: &str) -> BoxedViolation {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -140,7 +138,7 @@ mod tests {
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
-        let (names, limits) = (BTreeMap::new(), Limits::default());
+        let (names, limits) = ([], Limits::default());
         let translation = Translation {
             protocol: Protocol::Ga4,
             tenant: "shop",

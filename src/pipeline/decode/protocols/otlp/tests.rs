@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::*;
@@ -9,7 +7,7 @@ use crate::model::violation::Violation;
 
 fn translated(item: Value) -> Result<Value, Violation> {
     let Value::Object(item) = item else { panic!("not an object") };
-    let (names, limits) = (BTreeMap::new(), Limits::default());
+    let (names, limits) = ([], Limits::default());
     let translation = Translation {
         protocol: Protocol::Otlp,
         tenant: "shop",

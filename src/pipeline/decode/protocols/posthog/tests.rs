@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -9,7 +7,7 @@ use crate::model::violation::Violation;
 use crate::pipeline::decode;
 
 fn translated(item: Value) -> Result<Value, Violation> {
-    let names = BTreeMap::from([("order placed".to_owned(), "order_sent".to_owned())]);
+    let names = [("order placed".to_owned(), "order_sent".to_owned())];
     let limits = Limits::default();
     let translation = Translation {
         protocol: Protocol::Posthog,

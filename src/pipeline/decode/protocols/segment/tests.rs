@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::{Map, json};
 
@@ -28,7 +26,7 @@ fn owned(
 }
 
 fn translated(text: &str) -> Result<Value, Violation> {
-    let (names, limits) = (BTreeMap::new(), Limits::default());
+    let (names, limits) = ([], Limits::default());
     let protocol = Protocol::Segment;
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };

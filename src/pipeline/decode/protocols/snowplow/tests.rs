@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -18,7 +16,7 @@ const CONTEXTS: &str = r#"{"schema":"iglu:com.snowplowanalytics.snowplow/context
     {"schema":"iglu:com.snowplowanalytics.snowplow/geolocation_context/jsonschema/1-1-0","data":{"latitude":46.9}}]}"#;
 
 fn translated(item: Value) -> Result<Value, Violation> {
-    let names = BTreeMap::from([("order_sent".to_owned(), "order_placed".to_owned())]);
+    let names = [("order_sent".to_owned(), "order_placed".to_owned())];
     let limits = Limits::default();
     let translation = Translation {
         protocol: Protocol::Snowplow,
@@ -150,7 +148,7 @@ fn each_kind_of_event_has_a_name_and_its_own_props() {
 
 #[test]
 fn a_page_ping_is_a_heartbeat_of_engagement_if_the_operator_states_one() {
-    let (names, limits) = (BTreeMap::new(), Limits::default());
+    let (names, limits) = ([], Limits::default());
     let with = |heartbeat_s, ping: Value| {
         let translation = Translation {
             protocol: Protocol::Snowplow,
