@@ -1,4 +1,4 @@
-//! Building blocks that know nothing of events: JSON, URLs, times, secrets, bytes, order.
+//! Building blocks that know nothing of events: JSON, URLs, times, secrets, bytes, hashes, order.
 
 pub mod clock;
 pub mod codec;
@@ -6,6 +6,7 @@ pub mod decimal;
 pub mod json;
 pub mod order;
 pub mod secret;
+pub mod sha256;
 pub mod text;
 pub mod timestamp;
 pub mod url;

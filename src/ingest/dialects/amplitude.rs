@@ -29,7 +29,7 @@ pub fn answer(
             let body = format!(
                 r#"{{"code":200,"events_ingested":{count},"payload_size_bytes":0,"server_upload_time":0}}"#
             );
-            return DialectAnswer::json(200, body);
+            return DialectAnswer::json(200, &body);
         }
         Err(error) => error,
     };
@@ -42,7 +42,7 @@ pub fn answer(
         _ => "",
     };
     let body = format!(r#"{{"code":{status},"error":{sentence}{missing}}}"#);
-    DialectAnswer::json(status, body).retry_after(error)
+    DialectAnswer::json(status, &body).retry_after(error)
 }
 
 fn status(error: &IngestError) -> u16 {

@@ -53,7 +53,7 @@ pub struct DialectAnswer {
     pub retry_after_s: Option<u64>,
     /// Empty if there is no body.
     pub content_type: &'static str,
-    pub body: Cow<'static, [u8]>,
+    pub body: Vec<u8>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
 }
@@ -75,31 +75,28 @@ impl DialectAnswer {
         Self { status, ..Self::default() }
     }
 
-    pub fn text(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(status, "text/plain; charset=utf-8", text.into())
+    pub fn text(status: u16, text: &str) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text)
     }
 
-    pub fn json(status: u16, text: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(status, "application/json", text.into())
+    pub fn json(status: u16, text: &str) -> Self {
+        Self::new(status, "application/json", text)
     }
 
+    // Compiled once, not for each of some thirty answers.
     #[inline(never)]
-    fn new(status: u16, content_type: &'static str, text: Cow<'static, str>) -> Self {
-        let body = match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-        };
-        Self { status, content_type, body, ..Self::default() }
+    fn new(status: u16, content_type: &'static str, text: &str) -> Self {
+        Self { status, content_type, body: text.as_bytes().to_vec(), ..Self::default() }
     }
 
     /// Makes an answer of the code and the message of an error.
     pub fn error(status: u16, error: &IngestError) -> Self {
-        Self::json(status, format!("{{{}}}", code_and_message(error))).retry_after(error)
+        Self::json(status, &format!("{{{}}}", code_and_message(error))).retry_after(error)
     }
 
     /// Makes an answer to a pixel.
     pub fn gif() -> Self {
-        Self { status: 200, content_type: "image/gif", body: Cow::Borrowed(GIF), ..Self::default() }
+        Self { status: 200, content_type: "image/gif", body: GIF.to_vec(), ..Self::default() }
     }
 
     /// Sets when the client may send again, as `error` says.

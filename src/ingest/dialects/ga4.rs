@@ -26,7 +26,7 @@ pub fn answer(
 ) -> DialectAnswer {
     match outcomes {
         Ok(outcomes) if request.path == DEBUG => {
-            DialectAnswer::json(200, validation_messages(outcomes))
+            DialectAnswer::json(200, &validation_messages(outcomes))
         }
         Ok(_) => DialectAnswer::empty(204),
         Err(error) => DialectAnswer::error(error.status(), error),
@@ -51,9 +51,7 @@ fn validation_messages(outcomes: &[(EventId, Outcome)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::super::sample_errors;
     use super::*;

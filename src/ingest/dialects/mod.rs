@@ -100,7 +100,7 @@ pub fn answer(
 ) -> DialectAnswer {
     if let (true, Ok(outcomes)) = (request.asks_for_verdicts(), outcomes) {
         let answer = IngestResponse::of_outcomes(outcomes, VerdictMode::Always);
-        return DialectAnswer::json(answer.status, answer.body.unwrap_or_default());
+        return DialectAnswer::json(answer.status, &answer.body.unwrap_or_default());
     }
     let over = outcomes.map_or(0, over_quota);
     // These two say it in a success.
@@ -220,7 +220,7 @@ mod tests {
             let body = format!(
                 r#"{{"verdicts":[{{"index":0,"event_id":"{id}","outcome":"duplicate"}}]}}"#
             );
-            assert_eq!(answer, DialectAnswer::json(200, body));
+            assert_eq!(answer, DialectAnswer::json(200, &body));
             let pixel = DialectRequest { is_post: false, ..asking };
             for (outcomes, request, asking) in [
                 (Ok(&outcomes[..]), request, DialectRequest { query: "verdicts=0", ..asking }),

@@ -2,8 +2,6 @@
 //!
 //! Source: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>
 
-use std::borrow::Cow;
-
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, sentence};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
@@ -36,7 +34,7 @@ pub fn answer(
         // A google.rpc.Status, whose field 2 is the message.
         true => protobuf(error.status(), length_delimited(2, error.to_string().as_bytes())),
         false => {
-            DialectAnswer::json(error.status(), format!(r#"{{"message":{}}}"#, sentence(error)))
+            DialectAnswer::json(error.status(), &format!(r#"{{"message":{}}}"#, sentence(error)))
         }
     };
     answer.retry_after(error).retry_within(MAX_WAIT_S)
@@ -70,7 +68,7 @@ fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
     if !is_protobuf {
         let message = quoted(&message);
         let success = format!(r#"{{"errorMessage":{message},"rejectedLogRecords":"{count}"}}"#);
-        return DialectAnswer::json(200, format!(r#"{{"partialSuccess":{success}}}"#));
+        return DialectAnswer::json(200, &format!(r#"{{"partialSuccess":{success}}}"#));
     }
     // The count is field 1, the message 2; the whole is field 1 of the answer.
     let mut success = vec![1 << 3];
@@ -80,7 +78,6 @@ fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
 }
 
 fn protobuf(status: u16, body: Vec<u8>) -> DialectAnswer {
-    let body = Cow::Owned(body);
     DialectAnswer { status, content_type: PROTOBUF, body, ..DialectAnswer::default() }
 }
 

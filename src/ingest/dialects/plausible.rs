@@ -31,7 +31,7 @@ pub fn answer(
         status => status,
     };
     let body = format!(r#"{{"errors":{{"request":[{}]}}}}"#, sentence(error));
-    DialectAnswer::json(status, body).retry_after(error)
+    DialectAnswer::json(status, &body).retry_after(error)
 }
 
 fn dropped() -> DialectAnswer {

@@ -48,7 +48,7 @@ fn besides(request: DialectRequest<'_>) -> Option<DialectAnswer> {
         "/flags" | "/decide" => Some(DialectAnswer::json(200, FLAGS)),
         // An SDK with a personal key stops asking.
         "/flags/definitions" | "/api/feature_flag/local_evaluation" => {
-            Some(DialectAnswer::json(401, error_v1("unauthorized", r#""flags are not served""#)))
+            Some(DialectAnswer::json(401, &error_v1("unauthorized", r#""flags are not served""#)))
         }
         path => {
             let (folder, file) = path.strip_prefix('/')?.split_once('/')?;
@@ -68,7 +68,7 @@ pub fn answer(
 ) -> DialectAnswer {
     match (outcomes, request.path) {
         (Ok(outcomes), EVENTS_V1) => {
-            DialectAnswer::json(200, format!(r#"{{"results":{}}}"#, results(outcomes)))
+            DialectAnswer::json(200, &format!(r#"{{"results":{}}}"#, results(outcomes)))
         }
         (Ok(_), _) if request.parameter("beacon").is_some_and(|value| value == "1") => {
             DialectAnswer::empty(204)
@@ -85,8 +85,8 @@ pub fn answer(
                 status => status,
             };
             let answer = match is_v1 {
-                true => DialectAnswer::json(status, error_v1(error.code(), &sentence(error))),
-                false => DialectAnswer::text(status, error.to_string()),
+                true => DialectAnswer::json(status, &error_v1(error.code(), &sentence(error))),
+                false => DialectAnswer::text(status, &error.to_string()),
             };
             answer.retry_after(error).retry_within(MAX_WAIT_S)
         }

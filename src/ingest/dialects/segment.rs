@@ -42,11 +42,11 @@ fn settings(write_key: &str, request: DialectRequest<'_>) -> DialectAnswer {
     let text = format!(
         r#"{{"integrations":{{"Segment.io":{{"apiHost":{host},"apiKey":{key},"protocol":{protocol}}}}},{REST}}}"#
     );
-    DialectAnswer::json(200, text)
+    DialectAnswer::json(200, &text)
 }
 
 fn source_config(write_key: &str) -> DialectAnswer {
-    DialectAnswer::json(200, SOURCE_CONFIG.replace("WRITE_KEY", &quoted(write_key)))
+    DialectAnswer::json(200, &SOURCE_CONFIG.replace("WRITE_KEY", &quoted(write_key)))
 }
 
 /// Returns the answer to a request with events.
@@ -60,7 +60,7 @@ pub fn answer(
             let is_jitsu = request.is_post && jitsu(request.path).is_some();
             let done = if is_jitsu { "ok" } else { "success" };
             let body = format!(r#"{{{},"{done}":false}}"#, code_and_message(error));
-            DialectAnswer::json(status(error), body).retry_after(error)
+            DialectAnswer::json(status(error), &body).retry_after(error)
         }
     }
 }

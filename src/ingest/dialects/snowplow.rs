@@ -35,7 +35,7 @@ pub fn answer(
                 404 | 413 | 415 => 400,
                 status => status,
             };
-            DialectAnswer::text(status, error.to_string()).retry_after(error)
+            DialectAnswer::text(status, &error.to_string()).retry_after(error)
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn answer(
         status => status,
     };
     let body = format!(r#"{{"error":{{{},"status":{status}}}}}"#, code_and_message(error));
-    DialectAnswer::json(status, body).retry_after(error)
+    DialectAnswer::json(status, &body).retry_after(error)
 }
 
 #[cfg(test)]

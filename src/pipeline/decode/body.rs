@@ -119,8 +119,8 @@ pub fn inflated<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, P
     if !is_zlib(bytes) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let inflated =
-        read_up_to(limits.max_inflated_bytes, bytes.len(), &mut ZlibDecoder::new(bytes))?;
+    let zlib = Inflater::Zlib(ZlibDecoder::new(bytes));
+    let inflated = read_up_to(limits.max_inflated_bytes, bytes.len(), zlib)?;
     // A text can begin with the same two letters.
     Ok(inflated.map_or(Cow::Borrowed(bytes), Cow::Owned))
 }
@@ -142,19 +142,40 @@ pub fn inflated_part(bytes: &[u8], limit: usize) -> Vec<u8> {
     let mut inflated = Vec::new();
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     // What was read before an error stays.
-    drop(MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut inflated));
+    drop(Inflater::gzip(bytes).take(limit).read_to_end(&mut inflated));
     inflated
+}
+
+/// Inflates either format. As one type, so that what reads it is compiled once.
+enum Inflater<'a> {
+    Gzip(MultiGzDecoder<&'a [u8]>),
+    Zlib(ZlibDecoder<&'a [u8]>),
+}
+
+impl<'a> Inflater<'a> {
+    fn gzip(bytes: &'a [u8]) -> Self {
+        Self::Gzip(MultiGzDecoder::new(bytes))
+    }
+}
+
+impl Read for Inflater<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zlib(decoder) => decoder.read(buffer),
+        }
+    }
 }
 
 /// Reads the inflated bytes of `compressed` bytes; the inner error is the decoder's.
 fn read_up_to(
     limit: usize,
     compressed: usize,
-    decoder: &mut dyn Read,
+    inflater: Inflater<'_>,
 ) -> Result<std::io::Result<Vec<u8>>, ProtocolError> {
     let mut inflated = Vec::with_capacity(compressed.saturating_mul(4).min(limit));
     let one_past = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let read = decoder.take(one_past).read_to_end(&mut inflated);
+    let read = inflater.take(one_past).read_to_end(&mut inflated);
     match inflated.len() <= limit {
         true => Ok(read.map(|_| inflated)),
         false => Err(ProtocolError::InflatedTooLarge { limit }),
@@ -163,7 +184,7 @@ fn read_up_to(
 
 /// Inflates whole gzip of at most `limit` bytes.
 pub fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
-    read_up_to(limit, bytes.len(), &mut MultiGzDecoder::new(bytes))?.map_err(|error| {
+    read_up_to(limit, bytes.len(), Inflater::gzip(bytes))?.map_err(|error| {
         let message = format!("body is not whole gzip: {error}");
         ProtocolError::from(Violation::whole(Code::BadGzip, message))
     })

@@ -1,8 +1,8 @@
 //! What all protocols do alike when an item becomes a beacon: its id and its name.
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use crate::base::sha256::sha256;
 use crate::base::text::escape_json_pointer;
 use crate::base::url::ascii::decompose;
 use crate::model::beacon::Limits;
@@ -68,8 +68,7 @@ impl Translation<'_> {
             hashed.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hashed.extend_from_slice(part.as_bytes());
         }
-        let digest: [u8; 32] = Sha256::digest(&hashed).into();
-        let bytes = *digest.first_chunk::<16>().unwrap_or(&[0; 16]);
+        let bytes = *sha256(&hashed).first_chunk::<16>().unwrap_or(&[0; 16]);
         beacon.put_text("id", &uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string());
     }
 
@@ -226,7 +225,11 @@ impl ObjectFields for Map<String, Value> {
 
     #[inline(never)]
     fn keep_fields(&mut self, is_kept: &dyn Fn(&str, &Value) -> bool) {
-        self.retain(|field, value| is_kept(field, value));
+        for (field, value) in std::mem::take(self) {
+            if is_kept(&field, &value) {
+                self.insert(field, value);
+            }
+        }
     }
 }
 
