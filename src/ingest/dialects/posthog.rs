@@ -13,6 +13,9 @@ use crate::model::event::EventId;
 use crate::model::outcome::{FailureCode, Outcome, QuotaCode};
 use crate::pipeline::decode::protocols::translation::ObjectFields;
 
+const EVENTS_V0: [&str; 7] =
+    ["/e", "/i/v0/e", "/capture", "/track", "/engage", "/batch", "/i/v0/ai/batch"];
+
 const EVENTS_V1: &str = "/i/v1/analytics/events";
 
 /// The longest wait that is asked for, in seconds. An SDK tries three times, and waits at shutdown.
@@ -31,9 +34,9 @@ const CONFIG: &str = r#"{"supportedCompression":["gzip-js"],"hasFeatureFlags":fa
 /// Returns what a request asks for; none if the address is none of the protocol.
 pub fn endpoint(request: DialectRequest<'_>) -> Option<DialectEndpoint> {
     match request.path {
-        "/e" | "/i/v0/e" | "/capture" | "/track" | "/engage" | "/batch" | "/i/v0/ai/batch" => {
-            (request.is_post || request.parameter("data").is_some())
-                .then_some(DialectEndpoint::Events)
+        path if EVENTS_V0.contains(&path) => {
+            let has_events = request.is_post || request.parameter("data").is_some();
+            has_events.then_some(DialectEndpoint::Events)
         }
         EVENTS_V1 => request.is_post.then_some(DialectEndpoint::Events),
         _ => besides(request).map(DialectEndpoint::Answer),

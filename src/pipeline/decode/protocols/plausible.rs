@@ -132,6 +132,8 @@ fn set_props(
     };
     match revenue {
         Some(Value::Object(mut revenue)) => {
+            // An amount may be sent as a text, too.
+            parts::read_numbers(&mut revenue, &["amount"]);
             move_fields(&mut revenue, props, "amount: total, currency: currency");
         }
         Some(other) => props.put("revenue", other),
@@ -196,7 +198,7 @@ mod tests {
                 "name": "order_placed", "url": "https://shop.example/thanks",
                 "domain": "shop.example", "referrer": "https://www.google.com/",
                 "props": "{\"plan\":\"team\"}", "interactive": false, "hashMode": 1,
-                "revenue": "{\"amount\":19.9,\"currency\":\"CHF\"}",
+                "revenue": "{\"amount\":\"19.9\",\"currency\":\"CHF\"}",
             }),
         ] {
             item.as_object_mut().unwrap().extend(visitor.as_object().unwrap().clone());

@@ -32,6 +32,7 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
         .headers
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
+    // A header's name is a token, so it needs no escape in JSON.
     for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
         match decoded(name, value) {
             Ok(text) => parts::add_member(&mut members, name, &quoted(&text)),

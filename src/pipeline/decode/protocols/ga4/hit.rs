@@ -88,6 +88,12 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
         beacon.put_text("consent", consent);
     }
     separate(std::mem::take(item), props, metadata);
+    // The catalogue's event of this name requires it.
+    if name == "scroll"
+        && let Some(depth) = props.take_field("percent_scrolled")
+    {
+        props.put_absent("depth", depth);
+    }
     Ok(())
 }
 
@@ -248,6 +254,14 @@ mod tests {
             assert_eq!(beacon["props"], json!({"value": sent}));
             assert_eq!(beacon["metadata"]["user_properties"], json!({"age": sent}));
         }
+    }
+
+    #[test]
+    fn a_scroll_has_the_depth_that_its_schema_requires() {
+        let beacon = of("en=scroll&epn.percent_scrolled=90", "").remove(0).unwrap();
+        assert_eq!(beacon["props"], json!({"depth": 90}));
+        let beacon = of("en=read&epn.percent_scrolled=90", "").remove(0).unwrap();
+        assert_eq!(beacon["props"], json!({"percent_scrolled": 90}));
     }
 
     #[test]

@@ -40,6 +40,14 @@ impl SegmentCall {
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|call| call.name() == name)
     }
+
+    /// Returns the call of an address: its name, or the first letter of it.
+    fn of_address(name: &str) -> Option<Self> {
+        let is_letter = name.len() == 1;
+        let is_meant =
+            |call: &Self| call.name() == name || is_letter && call.name().starts_with(name);
+        Self::ALL.into_iter().find(is_meant)
+    }
 }
 
 /// What an address is for.
@@ -80,19 +88,12 @@ impl<'a> SegmentEndpoint<'a> {
             return Some(Self::Batch);
         }
         let name = path.strip_prefix("/v1/").or_else(|| jitsu(path))?;
-        let call = match name {
-            "batch" | "b" => return Some(Self::Batch),
-            "import" => return Some(Self::Import),
-            "m" => return Some(Self::SdkMetrics),
-            "t" => SegmentCall::Track,
-            "p" => SegmentCall::Page,
-            "s" => SegmentCall::Screen,
-            "i" => SegmentCall::Identify,
-            "g" => SegmentCall::Group,
-            "a" => SegmentCall::Alias,
-            long => SegmentCall::of_name(long)?,
-        };
-        Some(Self::Message(call))
+        match name {
+            "batch" | "b" => Some(Self::Batch),
+            "import" => Some(Self::Import),
+            "m" => Some(Self::SdkMetrics),
+            name => SegmentCall::of_address(name).map(Self::Message),
+        }
     }
 
     fn of_get(path: &'a str) -> Option<Self> {
