@@ -110,7 +110,8 @@ fn each_hostile_row_is_a_request_of_its_own() {
 
 /// Returns a beacon with an array of `items` items: so many values, and one.
 fn beacon_of(items: usize) -> String {
-    format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec!["0"; items].join(","))
+    // Its bytes allow them all.
+    format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec!["0    "; items].join(","))
 }
 
 /// Posts `body`, and returns the code and the message of each beacon that failed.
@@ -146,9 +147,52 @@ fn a_beacon_past_its_values_fails_alone() {
 fn each_beacon_past_the_values_of_its_request_fails() {
     let (large, small) = (beacon_of(19_989), r#"{"name":"a"}"#);
     let body = format!(r#"[{large},{large},{large},{small},{{"name":7}},{small}]"#);
-    let found = verdicts(json!({}), &body).unwrap();
+    let found = verdicts(json!({"max_body_bytes": 1_048_576}), &body).unwrap();
     let past = too_complex("request has more than 50000 values");
     assert_eq!(found, [None, None, past.clone(), past.clone(), past.clone(), past]);
+}
+
+#[test]
+fn each_beacon_past_the_values_that_its_bytes_allow_fails() {
+    let dense = |items: usize, item: &str| {
+        format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec![item; items].join(","))
+    };
+    let past = too_complex("request has more values than its bytes allow");
+    // A path of numbers, as the snippet sends it, and many short texts.
+    assert_eq!(verdicts(json!({}), &dense(15_000, "12")).unwrap(), [None]);
+    assert_eq!(verdicts(json!({}), &dense(2_500, r#""a""#)).unwrap(), [None]);
+    assert_eq!(verdicts(json!({}), &dense(18_000, "0")).unwrap()[0], past);
+    assert_eq!(verdicts(json!({}), &dense(4_000, r#""a""#)).unwrap()[0], past);
+    let body = format!("[{},{}]", dense(15_000, "0"), dense(15_000, "0"));
+    assert_eq!(verdicts(json!({}), &body).unwrap(), [None, past]);
+    // Text in an object that was encoded twice counts by its own bytes.
+    let twice = |items: usize| json!({"name": "a", "props": dense(items, "0")}).to_string();
+    let failed = |items| verdicts(json!({}), &twice(items)).unwrap()[0].is_some();
+    assert_eq!((failed(90), failed(2_000)), (false, true));
+}
+
+/// Each item of the densest real requests has many bytes for each of its values.
+#[test]
+fn no_honest_body_has_more_values_than_its_bytes_allow() {
+    let page_view = json!({
+        "name": "page_view", "time": 1_795_000_000_000_u64, "url": "https://shop.example/a",
+        "title": "A", "screen": "1x1", "viewport": "1x1", "seq": 1, "props": {"a": 1, "b": true},
+    });
+    for count in [1, 100, 500] {
+        let body = Value::Array(vec![page_view.clone(); count]).to_string();
+        assert!(verdicts(json!({}), &body).unwrap().iter().all(Option::is_none));
+    }
+    let deltas: Vec<i64> = (0..300).map(|at| [16, -3, 12][at % 3]).collect();
+    let pointer = json!({
+        "name": "pointer", "id": "01a1fc4f-8bd0-7166-97ae-609800000001", "time": 1_795_000_000_000_u64,
+        "session_id": "01a1fc4e-02b1-7d15-a377-08b1c5d2e6f4", "url": "https://shop.example/shoes/trail",
+        "title": "Trail running shoes", "props": {"deltas": deltas, "kind": "mouse"},
+    });
+    // A browser sends 64 kB at most when it leaves the page: these are 137.
+    for count in [1, 60, 120] {
+        let body = Value::Array(vec![pointer.clone(); count]).to_string();
+        assert!(verdicts(json!({}), &body).unwrap().iter().all(Option::is_none), "{count}");
+    }
 }
 
 #[test]

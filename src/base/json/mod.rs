@@ -9,7 +9,7 @@
 //! serde_json's message.
 
 pub mod body_shape;
-mod cursor;
+pub mod cursor;
 mod error;
 mod fields;
 #[cfg(test)]
@@ -17,6 +17,7 @@ mod level_by_level;
 mod place;
 mod reader;
 pub mod scan;
+pub mod splice;
 mod strings;
 #[cfg(test)]
 mod tests;

@@ -61,19 +61,37 @@ pub enum ProtocolError {
     Undecodable(Violation),
 }
 
-/// How many values the beacons of a request may still have.
+/// How many values the beacons of a request may still have, and their weight: what they take to
+/// process, in numbers of an array. A text weighs as much as three, a key as two, one behind 32 others as
+/// five, and an object with members as four.
 #[derive(Debug)]
-pub struct ValueBudget(usize);
+pub struct ValueBudget {
+    values: usize,
+    weight: usize,
+}
 
 impl ValueBudget {
-    pub const fn of_request(limits: &Limits) -> Self {
-        Self(limits.max_request_values)
+    /// The weight that a request of few bytes may have.
+    const FREE_WEIGHT: usize = 8_000;
+    /// Each byte allows a fraction of a number. The densest real body, a path of numbers, has five
+    /// bytes for each.
+    const BYTES_OF_WEIGHT: usize = 4;
+
+    pub const fn unlimited() -> Self {
+        Self { values: usize::MAX, weight: usize::MAX }
+    }
+
+    /// Returns the budget of a request whose beacons have so many bytes.
+    pub fn of_request(limits: &Limits, bytes: usize) -> Self {
+        let by_bytes = bytes.checked_div(Self::BYTES_OF_WEIGHT).unwrap_or_default();
+        let weight = Self::FREE_WEIGHT.saturating_add(by_bytes);
+        Self { values: limits.max_request_values, weight }
     }
 }
 
 /// Reads one beacon from its text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    beacon_within(text, limits, &mut ValueBudget(usize::MAX))
+    beacon_within(text, limits, &mut ValueBudget::unlimited())
 }
 
 /// Reads one beacon of a request from its text; its values are taken from `budget`.
@@ -92,12 +110,18 @@ pub fn beacon_within(
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let of_request = budget.0 < limits.max_beacon_values;
-    let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values.min(budget.0));
+    let of_request = budget.values < limits.max_beacon_values;
+    let max_values = limits.max_beacon_values.min(budget.values);
+    let mut reader = JsonReader::new(limits.max_depth, max_values, budget.weight);
     let read = reader.beacon(text);
-    budget.0 = budget.0.saturating_sub(reader.values);
+    budget.values = budget.values.saturating_sub(reader.values);
+    budget.weight = reader.weight_left;
     let fields = read.map_err(|error| match error.kind {
         JsonErrorKind::TooManyValues => too_complex(limits, of_request),
+        JsonErrorKind::TooManyForBytes => {
+            let message = "request has more values than its bytes allow";
+            Violation::whole(Code::TooComplex, message)
+        }
         _ => error.into(),
     })?;
     let reader_repairs =
