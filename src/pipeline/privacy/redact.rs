@@ -39,8 +39,11 @@ pub fn beacon(
 ) -> Option<String> {
     let left = Splice::new(text);
     let mut redactor = Redactor { privacy, stripped, text, left };
-    redactor.members(&mut Cursor::new(text), ObjectRole::Beacon, Spot::INSIDE)?;
-    redactor.left.finish()
+    match redactor.members(&mut Cursor::new(text), ObjectRole::Beacon, Spot::INSIDE) {
+        Some(()) => redactor.left.finish(),
+        // It is no object: nothing of it is kept.
+        None => Some("{}".to_owned()),
+    }
 }
 
 /// Steps through the text of a beacon, and replaces what has to be removed.
@@ -415,6 +418,26 @@ mod tests {
         ];
         for (sent, expected) in cases {
             assert_eq!(left(sent, None), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_stays_is_as_it_was_sent() {
+        let stripped = Some(PrivacySignal::Gpc);
+        let privacy = PrivacyPolicy::default();
+        for (sent, left) in [
+            (r#"{ "device_id" : "d" , "name" : 7.0 }"#, r#"{ "name" : 7.0 }"#),
+            (r#"{"name":7,"user_id":"u","session_id":"s"}"#, r#"{"name":7}"#),
+            (r#"{"user_id":"u","name":7,"session_id":"s","seq":1e2}"#, r#"{"name":7,"seq":1e2}"#),
+            (r#"{"user_id":"u", "device_id":[{}]}"#, "{}"),
+            (r#"{"name":"\ud83d","\u0075ser_id":"u"}"#, r#"{"name":"\ud83d"}"#),
+            (
+                r#"{"metadata":{"network_userid":"n","a":[1, 2]},"own":{"b":1}}"#,
+                r#"{"metadata":{"a":[1, 2]},"own":"[removed]"}"#,
+            ),
+            ("[1]", "{}"),
+        ] {
+            assert_eq!(beacon(sent, &privacy, stripped).as_deref(), Some(left), "{sent}");
         }
     }
 
