@@ -73,7 +73,7 @@ pub struct ValueBudget {
 impl ValueBudget {
     /// The weight that a request of few bytes may have.
     const FREE_WEIGHT: usize = 8_000;
-    /// Each byte allows a fraction of a number. The densest real body, a path of numbers, has five
+    /// Each byte allows a fraction of a number. The densest real body, paths of numbers, has some four
     /// bytes for each.
     const BYTES_OF_WEIGHT: usize = 4;
 
