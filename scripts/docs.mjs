@@ -9,6 +9,7 @@
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { Marked } from "marked";
+import { configSchema } from "./config_schema.mjs";
 
 const FOLDER = "www/docs";
 const HOME = "README.md";
@@ -213,6 +214,7 @@ const written = new Map(pages.map((page) => [output(page.file), document(page)])
 const order = [HOME, ...listed];
 const index = pages.toSorted((a, b) => order.indexOf(a.file) - order.indexOf(b.file)).flatMap(sections);
 written.set("search.json", `${JSON.stringify(index)}\n`);
+written.set("configuration.schema.json", configSchema());
 for (const name of readdirSync(FOLDER)) if (name.endsWith(".html") && !written.has(name)) rmSync(join(FOLDER, name));
 for (const [name, content] of written) {
   const path = join(FOLDER, name);

@@ -23,6 +23,8 @@ fn configuration(set: Option<(&str, &Value)>) -> Result<String, Vec<ConfigError>
         access_key_id: Some("AKIDEXAMPLE".to_owned()),
         secret_access_key: Some("wJalrXUtnFEMI".to_owned()),
         shard: Binding::Present,
+        // With one tenant, shares have no effect.
+        tenants: Binding::Present,
         ..RawConfig::default()
     };
     Config::parse(settings).map(|config| format!("{config:?}"))

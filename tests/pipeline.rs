@@ -3,12 +3,13 @@
 mod harness;
 
 use harness::{all_accepted, columns, config, context, gzip, rejected};
-use headwater::config::Config;
+use headwater::config::{Binding, Config, RawConfig};
 use headwater::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::response::{IngestResponse, VerdictMode};
-use headwater::ingest::{DestinationRecords, IngestBatch, by_destination};
+use headwater::ingest::{DestinationRecords, IngestBatch, PendingRecord, by_destination};
 use headwater::model::consent::BrowserSignals;
+use headwater::model::quota::QuotaUse;
 use headwater::model::record::Record;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
@@ -338,4 +339,65 @@ proptest! {
         let mut batch = harness::pixel(&config, &context, &query).unwrap();
         prop_assert_eq!(deliver(&mut batch, all_accepted).unwrap().len(), 1);
     }
+}
+
+/// The configuration of a tenant with a quota, and requests with its key.
+fn with_quota() -> (Config, RequestContext) {
+    let mut table = table();
+    table["delivery"] = json!("sharded");
+    table["keys"] = json!({"pk_a": {"tenant": "a", "quota": {"events_per_day": 5}}});
+    let settings = RawConfig { shard: Binding::Present, ..harness::settings(table) };
+    let context = RequestContext { write_key: Some("pk_a".to_owned()), ..context() };
+    (Config::parse(settings).unwrap(), context)
+}
+
+#[test]
+fn a_direct_delivery_keeps_the_first_events_within_the_quota() {
+    let (config, context) = with_quota();
+    let body = br#"[{"name":"a"},{"name":1},{"name":"b"},{"name":"c","level":"low"},{"name":"d"}]"#;
+    for granted in 0..=5 {
+        let mut batch = harness::post(&config, &context, None, body).unwrap();
+        let records = batch.take_records();
+        let within = batch.keep_within_quota(records, granted);
+        assert_eq!(within.len() as u64, granted);
+        for DestinationRecords { to, records, beacons } in by_destination(within) {
+            let records = records.into_iter().map(|it| (it, RecordStatus::Delivered)).collect();
+            let report = DeliveryReport { records, ..DeliveryReport::default() };
+            batch.apply_report(to.first(), &beacons, report).unwrap();
+        }
+        let settled = batch.settled().unwrap();
+        assert_eq!(settled.counts().over_quota as u64, 5 - granted);
+        let answer = settled.answer(VerdictMode::OnFailure);
+        assert_eq!(answer.status, 200);
+        let verdicts = answer.body.unwrap();
+        assert_eq!(verdicts.matches("\"outcome\":\"over_quota\"").count() as u64, 5 - granted);
+    }
+}
+
+/// A failed event counts once, however many records it has, and a rejected record not again.
+#[test]
+fn each_beacon_takes_one_event_of_the_quota() {
+    let (mut config, context) = with_quota();
+    config.limits.max_beacon_bytes = 2_000_000;
+    config.limits.max_body_bytes = 4_000_000;
+    config.limits.max_inflated_bytes = 4_000_000;
+    let body = format!(r#"[{{"name":1,"title":"{}"}},{{"name":"a"}}]"#, "x".repeat(1_500_000));
+    let mut batch = harness::post(&config, &context, None, body.as_bytes()).unwrap();
+    let records = batch.take_records();
+    let uses = |records: &[PendingRecord<'_>]| {
+        records.iter().map(|it| (it.beacon_index, it.item.quota_use)).collect::<Vec<_>>()
+    };
+    let all = uses(&records);
+    let (first, last) = all.split_at(1);
+    assert_eq!(first, [(0, QuotaUse::One)]);
+    let (event, more) = last.split_last().unwrap();
+    assert_eq!(*event, (1, QuotaUse::One));
+    assert!(!more.is_empty() && more.iter().all(|it| *it == (0, QuotaUse::WithPrevious)));
+    for DestinationRecords { to, records, beacons } in by_destination(records) {
+        let status = |beacon| if beacon == 1 { rejected() } else { RecordStatus::Delivered };
+        let records = records.into_iter().zip(&beacons).map(|(it, beacon)| (it, status(*beacon)));
+        let report = DeliveryReport { records: records.collect(), ..DeliveryReport::default() };
+        batch.apply_report(to.first(), &beacons, report).unwrap();
+    }
+    assert_eq!(uses(&batch.take_records()), [(1, QuotaUse::Nothing)]);
 }

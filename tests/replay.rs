@@ -72,7 +72,7 @@ fn replay(config: &Config, failed: &Value) -> Vec<Value> {
     }
     let claim = ReplayHeader { fields: reported.to_string(), key: Some(KEY.to_owned()) };
     let context = operator();
-    let mut request = ingest::authorize(&context, Some(&claim), config).request.unwrap();
+    let mut request = ingest::authorize(&context, Some(&claim), config, None).request.unwrap();
     let replay = request.replay.take().unwrap();
     let bytes = failed["original"].as_str().unwrap().as_bytes();
     let body = RequestBody { content_type: None, content_encoding: None, bytes };

@@ -2,7 +2,7 @@
 
 mod harness;
 
-use headwater::config::{Config, RawConfig};
+use headwater::config::{Binding, Config, RawConfig};
 use headwater::ingest::error::{HttpError, IngestError};
 use headwater::ingest::{self, AuthorizedRequest, IngestBatch};
 use headwater::model::geo::ZoneOffsets;
@@ -11,6 +11,7 @@ use headwater::model::replay::ReplayHeader;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::RequestBody;
 use headwater::pipeline::decode::protocols::ProtocolItems;
+use headwater::shard::dedup::DedupKey;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
@@ -196,7 +197,7 @@ fn signed(signature: String, body: &[u8]) -> Result<(Option<bool>, String), Inge
     let config = config();
     let signature = Some(signature);
     let context = RequestContext { signature, ..by("pk_shop") };
-    let mut request = ingest::authorize(&context, None, &config).request?;
+    let mut request = ingest::authorize(&context, None, &config, None).request?;
     request.check_signature(body)?;
     let body = RequestBody { content_type: None, content_encoding: None, bytes: body };
     let mut batch = ingest::post(&body, &request, &mut harness::ids(&context))?;
@@ -259,7 +260,7 @@ fn a_failed_event_of_a_server_is_replayed_with_its_rights() {
     let replayed = |verified: &Value| {
         let context = by("pk_shop");
         let mut request =
-            ingest::authorize(&context, Some(&header(verified)), &config).request.unwrap();
+            ingest::authorize(&context, Some(&header(verified)), &config, None).request.unwrap();
         let source = request.replay.take().unwrap();
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: original.as_bytes() };
@@ -303,7 +304,7 @@ fn an_address_in_an_item_that_fails_is_reduced_too() {
         "context": {"ip": address, "userAgent": AGENT}});
     for key in ["pk_shop", OLD_KEY] {
         let context = by(key);
-        let request = ingest::authorize(&context, None, &config).request.unwrap();
+        let request = ingest::authorize(&context, None, &config, None).request.unwrap();
         let (stream, columns) = of_item(&item, &request);
         assert_eq!(stream, "firehose:failed");
         assert!(!Value::Object(columns).to_string().contains(address), "{key}");
@@ -311,10 +312,45 @@ fn an_address_in_an_item_that_fails_is_reduced_too() {
     // Without an address its own bytes are kept.
     let item = json!({"type": "track", "event": "a", "userId": []});
     let context = by("pk_shop");
-    let request = ingest::authorize(&context, None, &config).request.unwrap();
+    let request = ingest::authorize(&context, None, &config, None).request.unwrap();
     let (_, columns) = of_item(&item, &request);
     assert_eq!(columns["original"], json!(item.to_string()));
     assert_eq!(columns["original_format"], json!("segment"));
+}
+
+/// Returns the key of the event that a beacon becomes, by which it is a duplicate.
+fn seen_key(config: &Config, context: &RequestContext, beacon: &Value) -> DedupKey {
+    let mut batch = harness::post(config, context, None, beacon.to_string().as_bytes()).unwrap();
+    let [pending] = &batch.take_records()[..] else { panic!("not one record") };
+    pending.item.event.unwrap().seen_key()
+}
+
+#[test]
+fn no_one_can_send_an_event_before_a_server_or_another_tenant_does() {
+    let mut table = table();
+    table["delivery"] = json!("sharded");
+    let keys = json!({"shop": [OLD_KEY, NEW_KEY], "blog": OTHER_KEY});
+    let config = Config::parse(RawConfig {
+        server_keys: Some(keys.to_string()),
+        shard: Binding::Present,
+        ..harness::settings(table)
+    })
+    .unwrap();
+    let by_page =
+        |key: &str| RequestContext { write_key: Some(key.to_owned()), ..harness::context() };
+    let id = "01939b70-6d2a-7c3e-8f00-000000000001";
+    for beacon in [json!({"name": "a", "id": id}), json!({"name": "a", "id": id, "device_id": "d"})]
+    {
+        let key_by = |context: &RequestContext| seen_key(&config, context, &beacon);
+        let by_server = key_by(&by(OLD_KEY));
+        assert_eq!(key_by(&by(NEW_KEY)), by_server, "a repeat after a rotation");
+        let of_page = key_by(&by_page("pk_shop"));
+        assert!(of_page != by_server && key_by(&by_page("pk_blog")) != of_page);
+        let mut imported = beacon.clone();
+        imported["historical"] = json!(true);
+        imported["time"] = json!("2026-11-18T10:00:00Z");
+        assert_eq!(seen_key(&config, &by(OLD_KEY), &imported), of_page, "an import");
+    }
 }
 
 fn of_item(item: &Value, request: &AuthorizedRequest<'_, '_>) -> (String, Map<String, Value>) {
@@ -332,7 +368,7 @@ fn an_sdk_of_a_page_states_nothing_about_its_visitor() {
         "context": {"ip": "198.51.100.77", "userAgent": AGENT}});
     for (key, agent) in [("pk_shop", "shop-backend/1.0 python-requests"), (OLD_KEY, AGENT)] {
         let context = by(key);
-        let request = ingest::authorize(&context, None, &config).request.unwrap();
+        let request = ingest::authorize(&context, None, &config, None).request.unwrap();
         let (_, columns) = of_item(&item, &request);
         assert_eq!(columns["user_agent"], json!(agent));
         assert_eq!(
@@ -340,4 +376,27 @@ fn an_sdk_of_a_page_states_nothing_about_its_visitor() {
             (&json!("segment"), &json!("m"))
         );
     }
+}
+
+#[test]
+fn a_server_may_send_more_at_once() {
+    let body = |count: usize| Value::Array(vec![json!({"name": "a"}); count]).to_string();
+    let config = config();
+    let sent = |context: &RequestContext, count: usize| {
+        let body = body(count);
+        let body =
+            RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
+        let mut request = ingest::authorize(context, None, &config, None).request.unwrap();
+        request.check_signature(body.bytes)?;
+        ingest::post(&body, &request, &mut harness::ids(context)).map(|batch| batch.beacons())
+    };
+    let page = RequestContext { write_key: Some("pk_shop".to_owned()), ..harness::context() };
+    assert_eq!(sent(&page, 500).unwrap(), 500);
+    assert_eq!(sent(&page, 501).unwrap_err().code(), "too_many_beacons");
+    assert_eq!(sent(&by(NEW_KEY), 2_000).unwrap(), 2_000);
+    assert_eq!(sent(&by(NEW_KEY), 2_001).unwrap_err().code(), "too_many_beacons");
+    let at = page.received_at.timestamp();
+    let digits = digits(NEW_KEY, &[format!("{at}.").as_bytes(), body(501).as_bytes()]);
+    let signed = RequestContext { signature: Some(format!("t={at},v1={digits}")), ..page };
+    assert_eq!(sent(&signed, 501).unwrap(), 501);
 }

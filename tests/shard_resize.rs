@@ -3,15 +3,17 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
+use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::record::Record;
 use headwater::model::replay::Redelivery;
 use headwater::model::stream_set::StreamSet;
 use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
-use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use headwater::shard::sessions::SessionEvent;
 use headwater::shard::storage::{Storage, StorageError, Table};
 
@@ -49,6 +51,8 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
         to: Cow::Owned(StreamSet::parse("firehose:events").unwrap()),
+        tenant: Arc::new(ItemTenant { name: "a".to_owned(), quota: None }),
+        quota_use: QuotaUse::One,
         record: Record::restore("key", b"{}\n").unwrap(),
         event: Some(EventIdentity {
             key: key(of),
@@ -56,6 +60,7 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
             stated_time: None,
             device: DeviceIdentity::Known { previous: before.map(key) },
             redelivery: Redelivery::No,
+            sender: Sender::default(),
         }),
         previous_shard,
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys Headwater: the stack in AWS, the worker, its secrets; and proves it with one event.
 
-    deploy.py [--dry-run] [--rotate] [--env NAME] [--stack NAME] [--parameter KEY=VALUE ...]
+scripts/deploy has its options.
 
 Each step does only what is missing, so that it can be run again after any failure. AWS is
 reached as boto3 does it (AWS_PROFILE, AWS_ENDPOINT_URL and so on), in the region that
@@ -11,6 +11,7 @@ wrangler.toml names; Cloudflare is reached as wrangler does it.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import subprocess
@@ -22,12 +23,18 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
-from unconfigured_streams import BacklogUnknownError, dropped, warning
-from smoke_test import SmokeTest, SmokeTestError, Place
-from stack import TEMPLATE, Change, Stack, StackError
-import stream_members
-from worker_key import NAMES, WorkerKeyError, WorkerKeys
-from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from command_line import DONE, FOUND, INTERRUPTED, Parser, add_output, show_progress, waiting  # noqa: E402
+from unconfigured_streams import BacklogUnknownError, dropped, warning  # noqa: E402
+from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
+from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
+import health_stack  # noqa: E402
+import query_stack  # noqa: E402
+import stream_members  # noqa: E402
+import template  # noqa: E402
+from worker_key import NAMES, WorkerKeyError, WorkerKeys  # noqa: E402
+from wrangler import ROOT, WorkerSettings, Wrangler, WranglerError  # noqa: E402
 
 SALT = "HEADWATER_HASH_SECRET"
 SALT_BYTES = 32
@@ -38,22 +45,14 @@ OPERATOR_KEY_CHARS = 32
 # https://developers.cloudflare.com/durable-objects/deployments/durable-objects-code-updates/
 OVERLAP_SECONDS = 360
 STREAM_OUTPUTS = (*stream_members.LEVELS, "FailedStream")
-PROBLEMS = (
-    StackError,
-    WorkerKeyError,
-    WranglerError,
-    SmokeTestError,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
-
-
 AWS_PROBLEMS = (
     StackError,
+    template.TemplateError,
     WorkerKeyError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
 )
+PROBLEMS = (*AWS_PROBLEMS, WranglerError, SmokeTestError)
 NO_CREDENTIALS = (
     botocore.exceptions.NoCredentialsError,
     botocore.exceptions.PartialCredentialsError,
@@ -80,52 +79,86 @@ class Deployment:
                 f"{OPERATOR_KEY} must have {OPERATOR_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
-        try:
-            self.template = arguments.template.read_text()
-        except OSError as error:
-            raise DeployError(f"the template can't be read: {error}") from None
-        self.wrangler = Wrangler(arguments.env)
-        self.stack = Stack(
-            self.client("cloudformation"), arguments.stack, arguments.poll
-        )
+        self.template = template.body(arguments.template)
+        self.queries_template = template.body(arguments.queries_template)
+        self.wrangler = Wrangler(arguments.env, shows=not _is_quiet)
+        self.stack = self.beside("")
+        self.queries = self.beside("-queries")
+        self.health_parameters = {
+            name: self.parameters.pop(name)
+            for name in health_stack.PARAMETERS
+            if name in self.parameters
+        }
         self.per_level: str | None = self.parameters.pop(stream_members.PER_LEVEL, None)
         if self.per_level not in (None, *stream_members.ALLOWED):
             raise DeployError(
                 f"{stream_members.PER_LEVEL} must be one of {', '.join(stream_members.ALLOWED)}, not {self.per_level}"
             )
         # The members of stream sets, if there are any.
-        self.members = Stack(
-            self.client("cloudformation"), f"{arguments.stack}-streams", arguments.poll
+        self.members = self.beside("-streams")
+        if health_stack.TOPIC in self.health_parameters and health_stack.HOST not in self.health_parameters:
+            raise DeployError(f"{health_stack.TOPIC} needs {health_stack.HOST}, the host whose /readyz is checked")
+
+    def beside(self, ending: str, region: str | None = None) -> Stack:
+        """The stack of this deployment with such an ending of its name, in the region of the settings or another."""
+        arguments = self.arguments
+        return Stack(
+            self.client("cloudformation", region=region),
+            f"{arguments.stack}{ending}",
+            arguments.poll,
+            dict(arguments.tag),
+            arguments.role,
         )
 
-    def client(self, service: str, key: dict[str, str] | None = None) -> Any:
+    def client(
+        self, service: str, key: dict[str, str] | None = None, region: str | None = None
+    ) -> Any:
         """A client of AWS, with the operator's own key or with another."""
         key_id, secret = (key[name] for name in NAMES) if key else (None, None)
         return boto3.client(
             service,
-            region_name=self.settings.region,
+            region_name=region or self.settings.region,
             aws_access_key_id=key_id,
             aws_secret_access_key=secret,
         )
 
-    def plan(self) -> None:
-        """Show what `run` would do; raise if AWS or Cloudflare did not answer."""
-        unknown = []
+    def plan(self) -> dict[str, Any]:
+        """Show and return what `run` would do; raise if AWS or Cloudflare did not answer."""
+        self.warn_of_open_origins()
+        unknown: list[str] = []
+        planned: list[Change] = []
+        missing: list[str] = []
         outputs: dict[str, str] = {}
         per_level = self.per_level
         try:
-            self.warn_of_format()
+            self.say_what_a_format_changes()
             changes = self.stack.plan(self.template, self.parameters)
             show(self.stack, changes, self.settings.region)
+            planned += changes
+            protection = self.wanted_protection(self.stack)
+            if protection is not None:
+                say(f"its deletion would be {'refused' if protection else 'allowed'}")
+            changes = self.queries.plan(*self.queries_with_parameters())
+            show(self.queries, changes, self.settings.region)
+            planned += changes
             outputs = self.stack.outputs()
             per_level = self.wanted_per_level()
             if per_level and outputs:
-                template, parameters = self.members_template(per_level, outputs)
-                show(self.members, self.members.plan(template, parameters), self.settings.region)
+                changes = self.members.plan(*self.members_template(per_level, outputs))
+                show(self.members, changes, self.settings.region)
+                planned += changes
             elif per_level:
                 say(f"the stack {self.members.name} would get {per_level} streams for each level")
         except AWS_PROBLEMS as error:
             unknown.append(f"the stack: {sentence(error)}")
+        try:
+            if self.health_parameters:
+                health = self.beside("-health", health_stack.REGION)
+                changes = health.plan(template.body(health_stack.TEMPLATE), self.health_parameters)
+                show(health, changes, health_stack.REGION)
+                planned += changes
+        except AWS_PROBLEMS as error:
+            unknown.append(f"the health check: {sentence(error)}")
         if outputs:
             self.check_streams(outputs, per_level)
         self.warn_of_dropped(self.arguments.url)
@@ -143,21 +176,36 @@ class Deployment:
                 "the dry run is incomplete: "
                 + "; ".join(unknown)
             )
+        return {"changes": [change._asdict() for change in planned], "secrets": missing}
 
-    def run(self) -> None:
-        """Do all of it."""
+    def run(self) -> dict[str, Any]:
+        """Do all of it; returns where the worker is, and what changed."""
+        self.warn_of_open_origins()
         say(
             f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
-        self.warn_of_format()
-        changes = self.stack.apply(self.template, self.parameters)
+        self.say_what_a_format_changes()
+        protection = self.wanted_protection(self.stack)
+        with waiting("the stack is made or changed"):
+            changes = self.stack.apply(self.template, self.parameters)
         say(f"the stack is up to date, {len(changes)} changes")
+        applied = list(changes)
+        protect(self.stack, protection)
         outputs = self.stack.outputs()
+        with waiting("the saved queries are made or changed"):
+            changes = self.queries.apply(*self.queries_with_parameters())
+        say(f"the stack {self.queries.name} is up to date, {len(changes)} changes")
+        applied += changes
         per_level = self.wanted_per_level()
         if per_level:
-            changes = self.members.apply(*self.members_template(per_level, outputs))
+            protection = self.wanted_protection(self.members)
+            with waiting("the streams are made or changed"):
+                changes = self.members.apply(*self.members_template(per_level, outputs))
+            applied += changes
             say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
+            protect(self.members, protection)
         self.check_streams(outputs, per_level)
+        applied += self.make_health_check()
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy")
@@ -167,10 +215,11 @@ class Deployment:
             self.warn_of_dropped(url)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
         minted = self.store_secrets(outputs, keys)
-        self.prove(url, outputs)
+        event = self.prove(url, outputs)
         if minted and self.arguments.rotate:
             self.retire(keys, keys.all_but(minted))
         say(f"{url} is up")
+        return {"url": url, "changes": [change._asdict() for change in applied], "event": event}
 
     def retire(self, keys: WorkerKeys, retired: list[str]) -> None:
         """Delete keys once no object signs with them."""
@@ -181,6 +230,25 @@ class Deployment:
         for each in retired:
             keys.delete(each)
             say(f"the key {each} is deleted")
+
+    def wanted_protection(self, stack: Stack) -> bool | None:
+        """Whether the deletion of a stack with streams is to be refused; None if that stays as it is."""
+        asked: bool | None = self.arguments.protection
+        return asked if asked is not None or stack.exists else True
+
+    def queries_with_parameters(self) -> tuple[str, dict[str, str]]:
+        """The template of the stack of the saved queries, and its parameters."""
+        return self.queries_template, query_stack.parameters(self.stack.parameters() | self.parameters)
+
+    def make_health_check(self) -> list[Change]:
+        """Make the stack of the health check, or bring it up to date, if it is asked for; returns what changed."""
+        if not self.health_parameters:
+            return []
+        health = self.beside("-health", health_stack.REGION)
+        with waiting("the health check is made or changed"):
+            changes = health.apply(template.body(health_stack.TEMPLATE), self.health_parameters)
+        say(f"the stack {health.name} in {health_stack.REGION} is up to date, {len(changes)} changes")
+        return changes
 
     def wanted_per_level(self) -> str | None:
         """How many members each level's stream set has after this; nothing without sets."""
@@ -202,7 +270,7 @@ class Deployment:
             raise StackError(f"the stack {self.stack.name} has no output {missing[0]}: bring it up to date first")
         of_other = self.stack.parameters() | self.parameters
         parameters = stream_members.parameters(per_level, outputs, of_other)
-        return stream_members.TEMPLATE.read_text(), parameters
+        return template.body(stream_members.TEMPLATE), parameters
 
     def check_streams(self, outputs: dict[str, str], per_level: str | None = None) -> None:
         """Say which streams the worker writes to and may not."""
@@ -219,15 +287,25 @@ class Deployment:
                 f" set with --parameter {stream_members.PER_LEVEL}=N"
             )
 
-    def warn_of_format(self) -> None:
-        """Warn if what is in S3 has another format than what will be written."""
+    def warn_of_open_origins(self) -> None:
+        """Warn if pages of any site may send events."""
+        if self.settings.takes_any_site:
+            say('warning: HEADWATER.origins has "*", so pages of any site may send events: name your sites')
+
+    def say_what_a_format_changes(self) -> None:
+        """Say where events will be, if what is in S3 has another format than what will be written."""
         before = self.stack.parameters().get("Format")
         after = self.parameters.get("Format", before)
         if before and after != before:
             say(
-                f"warning: Format changes from {before} to {after}: Athena reads a table in one format, so"
-                f" it will not read the {before} objects that are there; scripts/query reads both. To"
-                " keep Athena's tables whole, make another stack with another StreamPrefix and Database"
+                f"Format changes from {before} to {after}: new events get a prefix and a table of their own. The view"
+                " events_full and the saved queries of Athena read both, and so does scripts/query"
+            )
+        # Earlier versions had one table for both formats, and no such output.
+        if before == "parquet" and "ReaderPolicyArn" not in self.stack.outputs():
+            warn(
+                "warning: the Parquet objects that are there are not below format=parquet/, where the table events_parquet"
+                ' looks, and they break queries of the table events: move them, see "Change the format" in www/docs/deploy.md'
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
@@ -237,10 +315,10 @@ class Deployment:
                 raise BacklogUnknownError("name the worker's address with --url")
             waiting = dropped(url, self.settings.streams)
         except BacklogUnknownError as error:
-            say(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
+            warn(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
             return
         if waiting:
-            say(warning(waiting))
+            warn(warning(waiting))
 
     def missing_secrets(self, outputs: dict[str, str]) -> list[str]:
         """The names of the secrets that have to be made, or are given and not stored yet.
@@ -280,8 +358,8 @@ class Deployment:
         say(f"secrets stored: {', '.join(made) or 'none was missing'}")
         return made.get(NAMES[0])
 
-    def prove(self, url: str, outputs: dict[str, str]) -> None:
-        """Send an event and wait until it is in S3."""
+    def prove(self, url: str, outputs: dict[str, str]) -> dict[str, str]:
+        """Send an event and wait until it is in S3; returns where."""
         firehose = self.client("firehose")
         *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
         event = SmokeTest(url, self.settings)
@@ -290,8 +368,10 @@ class Deployment:
         places = [failed] if outcome == "failed" else levels
         longest = max(place.interval_seconds for place in places)
         say(f"event {event.id}: {outcome}; Firehose writes it within {longest} s or so")
-        found = event.find(self.client("s3"), places, self.arguments.wait)
+        with waiting("waiting for the event in S3"):
+            found = event.find(self.client("s3"), places, self.arguments.wait)
         say(f"event {event.id}: stored at {found}")
+        return {"id": event.id, "outcome": outcome, "stored_at": str(found)}
 
 
 def show(stack: Stack, changes: list[Change], region: str | None) -> None:
@@ -299,14 +379,22 @@ def show(stack: Stack, changes: list[Change], region: str | None) -> None:
     say(f"the stack {stack.name} in {region}: {len(changes)} changes")
     for change in changes:
         replaced = " (replaced)" if change.replaces else ""
-        print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+        if not _is_quiet:
+            print(f"  {change.action:<6} {change.kind} {change.resource}{replaced}")
+
+
+def protect(stack: Stack, is_protected: bool | None) -> None:
+    """Protect a stack against deletion, or not; nothing if it stays as it is."""
+    if is_protected is not None:
+        stack.protect(is_protected)
+        say(f"the deletion of the stack {stack.name} is {'refused' if is_protected else 'allowed'}")
 
 
 def check(environment: str | None) -> None:
     """Have the worker's own readers look at wrangler.toml and the schemas."""
     place = ["--env", environment] if environment else ["--top"]
     sys.stdout.flush()
-    if subprocess.run([ROOT / "scripts" / "check", *place]).returncode != 0:
+    if subprocess.run([ROOT / "scripts" / "check", *place, *(["--quiet"] if _is_quiet else [])]).returncode != 0:
         raise DeployError("correct what is named above; nothing is deployed")
 
 
@@ -330,9 +418,19 @@ def address(targets: list[str]) -> str:
     )
 
 
+# With --quiet and --json: steps are not printed, and warnings go to standard error.
+_is_quiet = False
+
+
 def say(what: str) -> None:
     """Print a step."""
-    print(f"deploy: {what}", flush=True)
+    if not _is_quiet:
+        print(f"deploy: {what}", flush=True)
+
+
+def warn(what: str) -> None:
+    """Print what an operator should know."""
+    print(f"deploy: {what}", flush=True, file=sys.stderr if _is_quiet else sys.stdout)
 
 
 def parameter(text: str) -> tuple[str, str]:
@@ -343,60 +441,53 @@ def parameter(text: str) -> tuple[str, str]:
     return key, value
 
 
+def options() -> Parser:
+    """What the command takes."""
+    parser = Parser("scripts/deploy")
+    add = parser.add_argument
+    add("--dry-run", action="store_true")
+    add("--rotate", action="store_true")
+    add("--env", metavar="NAME")
+    add("--stack", default="headwater", metavar="NAME")
+    add("--parameter", action="append", default=[], type=parameter, metavar="KEY=VALUE")
+    add("--tag", action="append", default=[], type=parameter, metavar="KEY=VALUE")
+    add("--role", metavar="ARN")
+    add("--protection", action=argparse.BooleanOptionalAction)
+    add("--url", metavar="URL")
+    add("--wait", type=float, metavar="SECONDS")
+    add("--overlap", type=float, default=OVERLAP_SECONDS, metavar="SECONDS")
+    add("--print-template", action="store_true")
+    add("--template", type=Path, default=TEMPLATE, metavar="FILE")
+    # Of the tests.
+    add("--queries-template", type=Path, default=query_stack.TEMPLATE)
+    # Of the tests.
+    add("--poll", type=float, default=3)
+    add_output(parser)
+    return parser
+
+
 def main() -> int:
     """The command; 1 and one sentence when something has to be corrected."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/deploy",
-        description="Deploy the stack, the worker and its secrets, and prove it with an event.",
-    )
-    add = parser.add_argument
-    add("--dry-run", action="store_true", help="show all of it and change nothing")
-    add(
-        "--rotate",
-        action="store_true",
-        help="a new access key; the old one is deleted when it works",
-    )
-    add("--env", help="the environment of wrangler.toml; give each a stack of its own")
-    add("--stack", default="headwater", help="the stack's name (headwater)")
-    add(
-        "--parameter",
-        action="append",
-        default=[],
-        type=parameter,
-        metavar="KEY=VALUE",
-        help="a parameter of the template; others keep the value that they have",
-    )
-    add("--url", help="the worker's address, if wrangler does not report it")
-    add(
-        "--wait",
-        type=float,
-        metavar="SECONDS",
-        help="how long the worker may take for the event, and then S3",
-    )
-    add(
-        "--overlap",
-        type=float,
-        default=OVERLAP_SECONDS,
-        metavar="SECONDS",
-        help=f"how long the old key stays after --rotate ({OVERLAP_SECONDS})",
-    )
-    add("--template", type=Path, default=TEMPLATE, help="another template")
-    add("--poll", type=float, default=3, help=argparse.SUPPRESS)  # fmt: skip
-    arguments = parser.parse_args()
+    arguments = options().parse_args()
+    show_progress(arguments)
+    global _is_quiet  # noqa: PLW0603
+    _is_quiet = arguments.json or arguments.quiet
     try:
+        if arguments.print_template:
+            print(template.body(arguments.template))
+            return DONE
         check(arguments.env)
         deployment = Deployment(arguments)
-        if arguments.dry_run:
-            deployment.plan()
-        else:
-            deployment.run()
+        found = deployment.plan() if arguments.dry_run else deployment.run()
     except (DeployError, *PROBLEMS) as error:
         print(f"deploy: {sentence(error)}", file=sys.stderr)
-        return 1
+        return FOUND
     except KeyboardInterrupt:
         print("deploy: stopped; run it again to go on", file=sys.stderr)
-        return 130
-    return 0
+        return INTERRUPTED
+    if arguments.json:
+        print(json.dumps(found))
+    return DONE
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """A local AWS for development and tests: ministack, on loopback only.
 
     local_aws.py serve [--port N] [--dir DIR] [--reset]   run it in the foreground until Ctrl-C
-    local_aws.py records [--failed] [--dir DIR]           print what was delivered, newest last
 
 The stack is made from headwater.yaml, the file that production uses, with small
 buffers; local_template.py says what is made differently. Requests are authenticated:
@@ -26,6 +25,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import gzip
 import hashlib
 import importlib.metadata
@@ -33,7 +33,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import tomllib
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -46,7 +45,9 @@ from botocore.config import Config
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import query_stack  # noqa: E402
 import stream_members  # noqa: E402
+import template  # noqa: E402
 from local_template import for_ministack, make_the_rest, without_what_was_left_out  # noqa: E402
 from ministack_process import HOST, LocalAwsError, MinistackProcess, forget  # noqa: E402
 from private_files import private_files  # noqa: E402
@@ -86,8 +87,6 @@ GZIP_MAGIC = b"\x1f\x8b"
 # How long an answer may take, in seconds: to tests on a busy machine, and to a person at a command.
 PATIENCE = 60
 PATIENCE_OF_COMMAND = 20
-# After this time a message says what the script waits for, in seconds.
-SILENCE = 3
 
 Kind = Literal["data", "failed"]
 BUCKET_OUTPUTS: dict[Kind, str] = {
@@ -140,12 +139,16 @@ class LocalAws:
         aws.port = int(environment["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
         aws._worker_key = _worker_key(environment)
         aws.patience = patience
-        with aws._answering():
+        with aws.answering():
             aws.outputs = aws._stack_outputs()
         return aws
 
+    @functools.cached_property
+    def _s3(self) -> Any:
+        return self.client("s3")
+
     @contextlib.contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
         """Makes one sentence of a local AWS that does not answer."""
         try:
             yield
@@ -257,24 +260,21 @@ class LocalAws:
         Firehose's own error documents, under errors/, are among them; the objects
         whose keys are in `skip` are not.
         """
-        s3 = self.client("s3")
-        bucket = self.outputs[BUCKET_OUTPUTS[kind]]
-        objects = sorted(
-            (each for each in _objects(s3, bucket) if each["Key"] not in skip),
-            key=lambda each: (each["LastModified"], each["Key"]),
-        )
-        return [
-            record
-            for each in objects
-            for record in _parse(
-                each["Key"],
-                s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read(),
-            )
-        ]
+        return [record for each in self.keys(kind) if each not in skip for record in self.read(kind, each)]
+
+    def keys(self, kind: Kind = "data") -> list[str]:
+        """The keys of a bucket's objects, newest last (to the millisecond)."""
+        found = _objects(self._s3, self.outputs[BUCKET_OUTPUTS[kind]])
+        return [each["Key"] for each in sorted(found, key=lambda each: (each["LastModified"], each["Key"]))]
+
+    def read(self, kind: Kind, key: str) -> list[Delivered]:
+        """The records of an object."""
+        answer = self._s3.get_object(Bucket=self.outputs[BUCKET_OUTPUTS[kind]], Key=key)
+        return list(_parse(key, answer["Body"].read()))
 
     def clear(self) -> None:
         """Delete what was delivered; streams, buckets and keys stay."""
-        s3 = self.client("s3")
+        s3 = self._s3
         for output in BUCKET_OUTPUTS.values():
             bucket = self.outputs[output]
             versions = [
@@ -295,8 +295,11 @@ class LocalAws:
         stack = Stack(self.client("cloudformation"), name, poll_seconds=0.05)
         try:
             stack.apply(for_ministack(TEMPLATE), parameters)
+            queries = Stack(self.client("cloudformation"), f"{name}-queries", poll_seconds=0.05)
+            queries.apply(for_ministack(query_stack.TEMPLATE), query_stack.parameters(parameters))
         except StackError as error:
             raise LocalAwsError(str(error)) from None
+        make_the_rest(queries.outputs(), self.client)
         return make_the_rest(stack.outputs(), self.client)
 
     def add_members(self, streams: Collection[str]) -> None:
@@ -308,7 +311,7 @@ class LocalAws:
             parameters = stream_members.parameters(per_level, self.outputs, of_stack)
             stack = Stack(cloudformation, f"{STACK}-streams", poll_seconds=0.05)
             try:
-                stack.apply(stream_members.TEMPLATE.read_text(), parameters)
+                stack.apply(template.body(stream_members.TEMPLATE), parameters)
             except StackError as error:
                 raise LocalAwsError(str(error)) from None
 
@@ -447,7 +450,8 @@ def _worker_key(environment: dict[str, str]) -> dict[str, str]:
 def _made_from(region: str) -> str:
     """Names all that the state depends on: another one can't be gone on with."""
     version = importlib.metadata.version("ministack")
-    made_from = [version, region, PARAMETERS, for_ministack(TEMPLATE)]
+    templates = [for_ministack(TEMPLATE), for_ministack(query_stack.TEMPLATE)]
+    made_from = [version, region, PARAMETERS, *templates]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest() + "\n"
 
 
@@ -487,33 +491,6 @@ def _configured_streams() -> set[str]:
         return set()
 
 
-def print_records(kind: Kind, directory: Path) -> None:
-    """Print each delivered record as stored, a line of JSON, newest last."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    with _saying(
-        f"waiting for the local AWS; an answer may take {PATIENCE_OF_COMMAND} s"
-    ):
-        aws = LocalAws.running(directory, PATIENCE_OF_COMMAND)
-        with aws._answering():
-            delivered = aws.records(kind)
-    for each in delivered:
-        print(each.line)
-
-
-@contextlib.contextmanager
-def _saying(what: str) -> Iterator[None]:
-    """Prints `what` once, if what is done takes longer than SILENCE."""
-    timer = threading.Timer(
-        SILENCE, lambda: print(f"local_aws.py: {what}", file=sys.stderr, flush=True)
-    )
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def main() -> int:
     """The command; 1 and one sentence when it can't do its work."""
     parser = argparse.ArgumentParser(
@@ -523,25 +500,14 @@ def main() -> int:
     serving = commands.add_parser("serve", help="run it until Ctrl-C")
     serving.add_argument("--port", type=int, default=PORT, help="0 takes any free one")
     serving.add_argument("--reset", action="store_true", help="begin with nothing in it")
-    reading = commands.add_parser("records", help="print what was delivered")
-    reading.add_argument("--failed", action="store_true", help="the failed events")
-    for command in (serving, reading):
-        command.add_argument("--dir", type=Path, default=DIRECTORY)
+    serving.add_argument("--dir", type=Path, default=DIRECTORY)
     arguments = parser.parse_args()
-    directory = arguments.dir.resolve()
     with private_files(), shown_output():
-        return _run(arguments, directory)
-
-
-def _run(arguments: argparse.Namespace, directory: Path) -> int:
-    try:
-        if arguments.command == "serve":
-            serve(arguments.port, directory, reset=arguments.reset)
-        else:
-            print_records("failed" if arguments.failed else "data", directory)
-    except LocalAwsError as error:
-        print(f"local_aws.py: {error}", file=sys.stderr)
-        return 1
+        try:
+            serve(arguments.port, arguments.dir.resolve(), reset=arguments.reset)
+        except LocalAwsError as error:
+            print(f"local_aws.py: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -1,9 +1,9 @@
-"""The parts of headwater.yaml that ministack can't make, and how they are made instead.
+"""The parts of the templates that ministack can't make, and how they are made instead.
 
-ministack 1.5.33 has no provisioner for Athena's saved queries, and refuses a template that
-has one; a bucket's lifecycle rules and encryption it reads past in silence. So the saved
-queries are taken out of the copy of the template that it gets. Its CloudFormation still
-resolves all of these: each comes back as an output, from which it is made by its own API.
+ministack 1.5.33 has no provisioner for Athena's saved queries and for an alarm on several metrics, and refuses a template
+that has one; a bucket's lifecycle rules and encryption it reads past in silence. So the first two are taken out of the copy
+of the template that it gets. Its CloudFormation still resolves all of these: each comes back as an output, from which it is
+made by its own API, but for the alarm, which that does not know either.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
+import template as template_file
 
 SAVED_QUERY = "AWS::Athena::NamedQuery"
+ALARM = "AWS::CloudWatch::Alarm"
 BUCKET = "AWS::S3::Bucket"
 LEFT_OUT = "LeftOut"
 
@@ -24,17 +25,20 @@ LEFT_OUT = "LeftOut"
 @cache
 def for_ministack(template: Path) -> str:
     """The template as ministack takes it, with what it leaves out among the outputs."""
-    decoded, problems = cfnlint.decode.decode(str(template))
-    assert decoded and not problems, problems
-    document = json.loads(json.dumps(decoded, default=str))
-    resources, outputs = document["Resources"], document["Outputs"]
+    document = template_file.document(template)
+    resources, outputs = document["Resources"], document.setdefault("Outputs", {})
     for name, resource in list(resources.items()):
         kind = resource["Type"] if isinstance(resource, dict) else None
-        if kind in (SAVED_QUERY, BUCKET):
+        is_made = kind == BUCKET
+        if is_made or kind == SAVED_QUERY or (kind == ALARM and "Metrics" in resource["Properties"]):
             properties = {"Type": kind, "Bucket": {"Ref": name}, **resource["Properties"]}
-            if kind == SAVED_QUERY:
+            if not is_made:
                 del resources[name], properties["Bucket"]
-            outputs[LEFT_OUT + name] = {"Value": {"Fn::ToJsonString": properties}}
+            condition = {"Condition": resource["Condition"]} if "Condition" in resource else {}
+            outputs[LEFT_OUT + name] = {**condition, "Value": {"Fn::ToJsonString": properties}}
+    if not resources:
+        resources["Nothing"] = {"Type": "AWS::CloudFormation::WaitConditionHandle"}
+        document["Transform"] = "AWS::LanguageExtensions"
     return json.dumps(document)
 
 
@@ -46,9 +50,10 @@ def make_the_rest(
     template_has = without_what_was_left_out(outputs)
     for name in outputs.keys() - template_has.keys():
         properties = json.loads(outputs[name])
-        if properties.pop("Type") == SAVED_QUERY:
+        kind = properties.pop("Type")
+        if kind == SAVED_QUERY:
             client("athena").create_named_query(**properties)
-        else:
+        elif kind == BUCKET:
             _keep_bucket_rules(client("s3"), properties)
     return template_has
 
@@ -94,6 +99,8 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     for name, value in rule.items():
         if name == "ExpirationInDays":
             spelled["Expiration"] = {"Days": int(value)}
+        elif name == "Prefix":
+            spelled["Filter"] = {name: value}
         elif name == "ExpiredObjectDeleteMarker":
             spelled["Expiration"] = {name: value in (True, "true")}
         elif name == "Transitions":

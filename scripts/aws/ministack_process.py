@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import local_outage  # noqa: E402
 from private_files import private_files  # noqa: E402
 
 HOST = "127.0.0.1"
@@ -101,10 +102,11 @@ class MinistackProcess:
             "STATE_DIR": str(directory / "state"),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(directory / "s3"),
+            local_outage.VARIABLE: str(directory / local_outage.FILE),
         }
         with private_files(), self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", str(Path(__file__).with_name("local_athena.py"))],
+                [sys.executable, "-P", str(Path(__file__).with_name("local_ministack.py"))],
                 env=environment,
                 cwd=temporary,
                 stdin=subprocess.DEVNULL,

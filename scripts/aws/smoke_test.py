@@ -104,6 +104,11 @@ class SmokeTest:
                 f"the worker dropped the event ({verdict.get('code')}), as its configuration"
                 " says, so this does not prove that events reach S3"
             )
+        if outcome == "over_quota":
+            raise SmokeTestError(
+                "the tenant has used up its events of the day, so this does not prove that"
+                " events reach S3"
+            )
         return "accepted" if outcome == "duplicate" else outcome
 
     def find(self, s3: Any, places: list[Place], seconds: float | None = None) -> str:

@@ -43,10 +43,21 @@ class Change(NamedTuple):
 class Stack:
     """A stack by its name, there or not yet there."""
 
-    def __init__(self, cloudformation: Any, name: str, poll_seconds: float = 3) -> None:
+    def __init__(
+        self,
+        cloudformation: Any,
+        name: str,
+        poll_seconds: float = 3,
+        tags: Mapping[str, str] | None = None,
+        role: str | None = None,
+    ) -> None:
+        """With `tags`, these replace the stack's; `role` is the ARN of what CloudFormation acts as."""
         self.name = name
         self._client = cloudformation
         self._poll_seconds = poll_seconds
+        self._more: dict[str, Any] = {"RoleARN": role} if role else {}
+        if tags:
+            self._more["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
     def outputs(self) -> dict[str, str]:
         """The description of the stack; nothing if there is none yet."""
@@ -63,6 +74,17 @@ class Stack:
             each["ParameterKey"]: each["ParameterValue"]
             for each in described.get("Parameters", [])
         }
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a stack that was made whole once."""
+        return self._status() not in (None, EMPTY, *DEAD)
+
+    def protect(self, is_protected: bool) -> None:
+        """Let CloudFormation refuse to delete the stack, or not."""
+        self._client.update_termination_protection(
+            StackName=self.name, EnableTerminationProtection=is_protected
+        )
 
     def plan(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
         """What `apply` would change; changes nothing."""
@@ -121,6 +143,7 @@ class Stack:
             ChangeSetType="CREATE" if fresh else "UPDATE",
             TemplateBody=template,
             Capabilities=CAPABILITIES,
+            **self._more,
             Parameters=[
                 *({"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()),
                 *({"ParameterKey": k, "UsePreviousValue": True} for k in sorted(kept)),

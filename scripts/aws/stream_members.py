@@ -16,7 +16,7 @@ RANGE = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}", re.ASCII)
 # What the stack has of the other one's parameters and outputs.
 SHARED = (
     "StreamPrefix", "Format", "PartitionByTenant", "PartitionByKey", "BufferSizeMiB", "BufferIntervalSeconds",
-    "Database", "AlarmTopic", "StaleSeconds",
+    "Database", "AlarmTopic", "StaleSeconds", "KmsKeyArn",
 )  # fmt: skip
 OUTPUTS = ("DataBucketName", "DeliveryRoleArn", "WorkerUserName")
 

@@ -57,7 +57,8 @@ class Wrangler:
     HEADWATER_WRANGLER names another command than `wrangler`.
     """
 
-    def __init__(self, environment: str | None) -> None:
+    def __init__(self, environment: str | None, *, shows: bool = True) -> None:
+        self._shows = shows
         self._command = shlex.split(os.environ.get(COMMAND, "wrangler"))
         self._of_environment = ["--env", environment] if environment else []
 
@@ -118,7 +119,8 @@ class Wrangler:
             lines = []
             for line in process.stdout:
                 lines.append(plain(line))
-                print(f"  {lines[-1]}", end="", flush=True)
+                if self._shows:
+                    print(f"  {lines[-1]}", end="", flush=True)
             output, complaint = "".join(lines), ""
         else:
             output, complaint = map(plain, process.communicate(given))
@@ -171,6 +173,12 @@ class WorkerSettings:
         """A site that may send, if not all may."""
         origins = self._tenant.get("origins") or self._table.get("origins") or ["*"]
         return None if "*" in origins else origins[0]
+
+    @property
+    def takes_any_site(self) -> bool:
+        """Whether a page of any site may send events."""
+        tables = [self._table, *self._table.get("keys", {}).values()]
+        return any("*" in each.get("origins", []) for each in tables)
 
     @property
     def streams(self) -> set[str]:

@@ -20,7 +20,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 import boto3
 import time_args
 import urllib3
+from command_line import DONE, FOUND, INTERRUPTED, Parser, bar, show_progress, worker_address
 from botocore.exceptions import BotoCoreError, ClientError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -38,7 +39,6 @@ ANSWER_SECONDS = 30
 # Requests without an answer, above which no more are sent: the load must not pile up.
 MOST_OPEN = 1_000
 LIMITS = ("BytesPerSecondLimit", "PutRequestsPerSecondLimit", "RecordsPerSecondLimit")
-STOPPED = 2
 
 
 class Stopped(Exception):
@@ -62,11 +62,17 @@ def percentile(times: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def times_line(name: str, times: Sequence[float]) -> str:
+def summary(times: Sequence[float]) -> dict[str, float]:
+    """Percentiles in milliseconds; nothing of no times."""
     if not times:
-        return f"{name:<34}no answer"
-    shown = (f"p{share * 100:g} {percentile(times, share):.0f}" for share in (0.5, 0.9, 0.99))
-    return f"{name:<34}{'  '.join(shown)}  most {max(times):.0f} ms"
+        return {}
+    shares = {f"p{share * 100:g}": percentile(times, share) for share in (0.5, 0.9, 0.99)}
+    return {name: round(time, 1) for name, time in {**shares, "most": max(times)}.items()}
+
+
+def times_line(name: str, times: Mapping[str, float]) -> str:
+    shown = "  ".join(f"{share} {time:.0f}" for share, time in times.items())
+    return f"{name:<34}{f'{shown} ms' if shown else 'no answer'}"
 
 
 def stages(timing: str) -> dict[str, float]:
@@ -79,14 +85,6 @@ def stages(timing: str) -> dict[str, float]:
 
 def is_local(worker: str) -> bool:
     return urlsplit(worker).hostname in LOOPBACK
-
-
-def address(text: str) -> str:
-    """The worker's address: events and a key go there, so in the open only on this machine."""
-    parts = urlsplit(text)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        return text.rstrip("/")
-    raise argparse.ArgumentTypeError(f"{text!r} is neither https nor on this machine")
 
 
 def at_most(most: int) -> Callable[[str], int]:
@@ -102,7 +100,7 @@ class Deployment:
     """The worker, as a client and as its operator."""
 
     def __init__(self, worker: str, write_key: str | None, connections: int) -> None:
-        self._worker = worker
+        self._worker = worker.rstrip("/")
         self._write_key = write_key
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False)
@@ -133,7 +131,9 @@ class Deployment:
         samples, lock = Samples(), threading.Lock()
         open_requests: list[threading.Thread] = []
         began = time.monotonic()
+        sending = bar("sending", "requests", requests)
         for index in range(requests):
+            sending.update()
             due = began + index / rate
             time.sleep(max(0.0, due - time.monotonic()))
             open_requests = [each for each in open_requests if each.is_alive()]
@@ -145,6 +145,7 @@ class Deployment:
             open_requests.append(thread)
         for thread in open_requests:
             thread.join(ANSWER_SECONDS + 10)
+        sending.close()
         return samples
 
     def _send_one(self, due: float, events: int, samples: Samples, lock: threading.Lock) -> None:
@@ -173,38 +174,64 @@ class Deployment:
             raise Stopped(f"no answer: {type(error).__name__}") from None
 
 
-def shard_lines(readiness: dict[str, Any] | None) -> list[str]:
-    """What the shards and the streams report, in a few lines."""
+def shards_of(readiness: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the shards and the streams report."""
     if readiness is None:
-        return ["shards and streams                set HEADWATER_OPERATOR_KEY to read them from /readyz"]
+        return None
     shards = [shard for shard in readiness.get("shards", []) if "problem" not in shard]
-    silent = len(readiness.get("shards", [])) - len(shards)
-    failing = sorted({each["stream"] for each in readiness.get("streams", []) if each.get("state") == "failing"})
 
     def most(key: str) -> int:
         return max((shard.get(key, 0) for shard in shards), default=0)
 
-    spilled = sum(each.get("records", 0) for shard in shards for each in shard.get("spill", []))
+    return {
+        "shards": len(shards),
+        "silent_shards": len(readiness.get("shards", [])) - len(shards),
+        "most_buffer_bytes": most("buffer_bytes"),
+        "most_devices": most("devices"),
+        "most_ids": most("seen"),
+        "spilled_records": sum(each.get("records", 0) for shard in shards for each in shard.get("spill", [])),
+        "failing_streams": sorted({each["stream"] for each in readiness.get("streams", []) if each.get("state") == "failing"}),
+    }
+
+
+def shard_lines(found: dict[str, Any] | None) -> list[str]:
+    """The same in a few lines."""
+    if found is None:
+        return ["shards and streams                set HEADWATER_OPERATOR_KEY to read them from /readyz"]
     return [
-        f"shards that answer, that do not    {len(shards)}, {silent}",
-        f"most bytes held by a shard         {most('buffer_bytes'):,}",
-        f"most devices, most ids of a shard  {most('devices'):,}, {most('seen'):,}",
-        f"records in spills                  {spilled:,}",
-        f"streams that fail                  {', '.join(failing) or 'none'}",
+        f"shards that answer, that do not    {found['shards']}, {found['silent_shards']}",
+        f"most bytes held by a shard         {found['most_buffer_bytes']:,}",
+        f"most devices, most ids of a shard  {found['most_devices']:,}, {found['most_ids']:,}",
+        f"records in spills                  {found['spilled_records']:,}",
+        f"streams that fail                  {', '.join(found['failing_streams']) or 'none'}",
     ]
 
 
-def measure(arguments: argparse.Namespace) -> list[str]:
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     deployment = Deployment(arguments.worker, arguments.write_key, min(MOST_OPEN, arguments.rate * 2))
-    lines = [times_line("round trip to the edge", deployment.round_trips())]
-    lines += ["before:", *shard_lines(deployment.readiness())]
+    round_trips = deployment.round_trips()
+    before = shards_of(deployment.readiness())
     samples = deployment.send(arguments.requests, arguments.rate, arguments.events)
-    statuses = ", ".join(f"{count} with {status}" for status, count in sorted(samples.statuses.items()))
-    lines += ["answers:", f"{'statuses':<34}{statuses}", times_line("latency of an answer", samples.latency)]
-    lines += [times_line(f"of it: {name}", times) for name, times in sorted(samples.timing.items())]
-    if samples.skipped:
-        lines.append(f"{samples.skipped} requests were not sent, since {MOST_OPEN} others had no answer")
-    return [*lines, "after:", *shard_lines(deployment.readiness())]
+    return {
+        "round_trip_ms": summary(round_trips),
+        "before": before,
+        "statuses": dict(sorted(samples.statuses.items())),
+        "latency_ms": summary(samples.latency),
+        "stages_ms": {name: summary(times) for name, times in sorted(samples.timing.items())},
+        "skipped": samples.skipped,
+        "after": shards_of(deployment.readiness()),
+    }
+
+
+def lines_of(found: dict[str, Any]) -> list[str]:
+    """What was measured, as a person reads it."""
+    statuses = ", ".join(f"{count} with {status}" for status, count in found["statuses"].items())
+    lines = [times_line("round trip to the edge", found["round_trip_ms"]), "before:", *shard_lines(found["before"])]
+    lines += ["answers:", f"{'statuses':<34}{statuses}", times_line("latency of an answer", found["latency_ms"])]
+    lines += [times_line(f"of it: {name}", times) for name, times in found["stages_ms"].items()]
+    if found["skipped"]:
+        lines.append(f"{found['skipped']} requests were not sent, since {MOST_OPEN} others had no answer")
+    return [*lines, "after:", *shard_lines(found["after"])]
 
 
 @dataclass(frozen=True)
@@ -263,16 +290,18 @@ def confirmed(arguments: argparse.Namespace) -> bool:
     if arguments.yes or is_local(arguments.worker):
         return True
     events = arguments.requests * arguments.events
-    print(f"This sends {events:,} events in {arguments.requests:,} requests to {arguments.worker}; they are delivered, and billed.")
+    what = f"This sends {events:,} events in {arguments.requests:,} requests to {arguments.worker}; they are delivered, and billed."
+    print(what, file=sys.stderr if arguments.json else sys.stdout)
     try:
-        return input("Send them? [y/N] ").strip().lower() in ("y", "yes")
+        print("Send them? [y/N] ", end="", file=sys.stderr, flush=True)
+        return input().strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
 
-def parser() -> argparse.ArgumentParser:
-    program = argparse.ArgumentParser(prog="measure-deployment")
-    program.add_argument("--worker", type=address)
+def parser() -> Parser:
+    program = Parser("scripts/measure-deployment")
+    program.add_argument("--worker", type=worker_address)
     program.add_argument("--requests", type=at_most(MOST_REQUESTS), default=200)
     program.add_argument("--rate", type=at_most(MOST_RATE), default=20)
     program.add_argument("--events", type=at_most(MOST_EVENTS), default=5)
@@ -280,28 +309,35 @@ def parser() -> argparse.ArgumentParser:
     program.add_argument("--yes", action="store_true")
     program.add_argument("--cloudwatch", action="append", default=[], metavar="STREAM")
     program.add_argument("--since", type=time_args.argument, default=time_args.argument("24h"))
+    program.add_argument("--json", action="store_true")
     return program
 
 
 def main() -> int:
     program = parser()
     arguments = program.parse_args()
+    show_progress(arguments)
+    if arguments.cloudwatch and arguments.json:
+        program.error("--json is for --worker")
+    if not arguments.worker and not arguments.cloudwatch:
+        program.error("--worker or --cloudwatch is needed")
     try:
         if arguments.cloudwatch:
             now = datetime.now(timezone.utc)
             cloudwatch = boto3.client("cloudwatch")
             for stream in arguments.cloudwatch:
                 print("\n".join(quotas(cloudwatch, stream, arguments.since, now)))
-            return 0
-        if not arguments.worker:
-            program.error("--worker or --cloudwatch is needed")
+            return DONE
         if not confirmed(arguments):
             raise Stopped("nothing was sent")
-        print("\n".join(measure(arguments)))
+        found = measure(arguments)
+        print(json.dumps(found) if arguments.json else "\n".join(lines_of(found)))
     except (Stopped, BotoCoreError, ClientError) as why:
         print(f"measure-deployment: {why}", file=sys.stderr)
-        return STOPPED
-    return 0
+        return FOUND
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return DONE
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ scripts/simulate runs the same fleet event by event, with the same constants.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import re
 import sys
@@ -14,6 +15,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "lake"))
+
+from command_line import Parser  # noqa: E402
 
 CONSTANTS = Path(__file__).parent / "constants.toml"
 PAGE = Path(__file__).parents[2] / "www" / "docs" / "capacity.md"
@@ -371,16 +376,20 @@ def change(text: str) -> tuple[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scale-model")
+    parser = Parser("scripts/scale-model")
     parser.add_argument("--set", type=change, action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--constants", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     try:
         constants = Constants(dict(arguments.set))
     except KeyError as unknown:
         parser.error(f"there is no constant {unknown}; see --constants")
     if arguments.constants:
+        if arguments.json:
+            print(json.dumps(constants.all()))
+            return
         for name, value in constants.all().items():
             print(f"{name} = {value}")
         return
@@ -389,6 +398,9 @@ def main() -> None:
         if arguments.set:
             parser.error("--write is for the constants of constants.toml: change them there")
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        return
+    if arguments.json:
+        print(json.dumps([[dict(zip(table.head, row, strict=True)) for row in table.rows] for table in found]))
         return
     print("\n".join(table.markdown() for table in found))
 

@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "scripts" / "aws"))
+sys.path += [str(ROOT / "scripts" / folder) for folder in ("aws", "lake")]
 
+from command_line import DONE, FOUND, INTERRUPTED, Parser, add_output, show_progress, waiting  # noqa: E402
 from wrangler import Wrangler, WranglerError  # noqa: E402
 
 # Where scripts/dev keeps what its worker stores.
@@ -28,7 +30,6 @@ BINDING = "TENANTS"
 NAMED = "tenant/"
 # The most keys of one call: https://developers.cloudflare.com/kv/reference/kv-commands/
 BULK_GET = 100
-ALL_IS_WELL, WRONG, STOPPED = 0, 1, 2
 
 
 class Stop(Exception):
@@ -49,7 +50,7 @@ class Store:
         self._check = ["--env", environment] if environment else ["--top"]
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises the problems that the worker would have with these values."""
+        """Raises the problems that the worker would have with these values, and prints those that cost no event."""
         command = [os.environ["HEADWATER_CHECK"], "--root", str(ROOT), "--tenants"]
         ended = subprocess.run(
             [*command, *self._check],
@@ -60,6 +61,7 @@ class Store:
         )
         if ended.returncode != 0:
             raise Wrong(ended.stderr.strip())
+        complain(ended.stderr)
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, with their metadata."""
@@ -77,12 +79,16 @@ class Store:
     def write(self, key: str, value: Mapping[str, Any], *others: Mapping[str, str]) -> None:
         """Writes the value of a write key, and other entries with it."""
         metadata = {"tenant": value["tenant"], "off": value.get("off", False)}
+        if "quota" in value:
+            metadata |= value["quota"]
         entry = {"key": key, "value": json.dumps(value), "metadata": metadata}
         with file_of([entry, *others]) as file:
-            self._wrangler.key_values("bulk", "put", file, *self._options)
+            with waiting("writing to the store"):
+                self._wrangler.key_values("bulk", "put", file, *self._options)
 
     def _json(self, *words: str) -> Any:
-        printed = self._wrangler.key_values(*words, *self._options)
+        with waiting("reading the store"):
+            printed = self._wrangler.key_values(*words, *self._options)
         # wrangler may print a notice before it.
         starts = [at for mark in "[{" if (at := printed.find(f"\n{mark}")) >= 0]
         try:
@@ -107,27 +113,56 @@ class file_of:  # noqa: N801 (used as a function)
         os.unlink(self._name)
 
 
-def put(store: Store, key: str, file: str) -> None:
+@dataclass(frozen=True)
+class Printer:
+    """Prints what was done, in the form that was asked for."""
+
+    as_json: bool
+    quiet: bool
+
+    def done(self, sentence: str, **document: Any) -> None:
+        if self.as_json:
+            print(json.dumps(document))
+        elif not self.quiet:
+            print(f"tenants: {sentence}")
+
+    def keys(self, found: list[dict[str, Any]]) -> None:
+        """A list is what was asked for, so it is printed with --quiet too."""
+        if self.as_json:
+            print(json.dumps(found))
+            return
+        width = max((len(each["key"]) for each in found), default=0)
+        for each in found:
+            state = {True: "on", False: "off"}.get(each["on"], "?")
+            quota = f"  {each['events_per_day']} a day" if "events_per_day" in each else ""
+            print(f"{each['key']:{width}}  {state:3}  {each['tenant'] or '?'}{quota}")
+
+
+def put(store: Store, key: str, file: str, printer: Printer) -> None:
     value = json_object(file)
     store.check({key: value})
     store.write(key, value, {"key": NAMED + value["tenant"], "value": key})
-    print(f"tenants: {key} is written, of the tenant {value['tenant']}")
+    on = not value.get("off", False)
+    printer.done(f"{key} is written, of the tenant {value['tenant']}", key=key, on=on, tenant=value["tenant"])
 
 
-def listed(store: Store) -> None:
-    entries = [entry for entry in store.entries() if not entry["name"].startswith(NAMED)]
-    width = max((len(entry["name"]) for entry in entries), default=0)
-    for entry in entries:
-        metadata = entry.get("metadata") or {}
-        state = {True: "off", False: "on"}.get(metadata.get("off"), "?")
-        print(f"{entry['name']:{width}}  {state:3}  {metadata.get('tenant', '?')}")
+def listed(store: Store, printer: Printer) -> None:
+    found = []
+    for entry in store.entries():
+        if not entry["name"].startswith(NAMED):
+            metadata = entry.get("metadata") or {}
+            off = metadata.get("off")
+            on = None if off is None else not off
+            quota = {"events_per_day": metadata["events_per_day"]} if "events_per_day" in metadata else {}
+            found.append({"key": entry["name"], "on": on, "tenant": metadata.get("tenant"), **quota})
+    printer.keys(found)
 
 
-def check(store: Store, file: str | None) -> None:
+def check(store: Store, file: str | None, printer: Printer) -> None:
     if file is not None:
         values = json_object(file)
         store.check(values)
-        print(f"tenants: {count(values)} of {file} have no mistake")
+        printer.done(f"{count(values)} of {file} have no mistake", keys=len(values))
         return
     read = store.values([entry["name"] for entry in store.entries()])
     texts = {key: text for key, text in read.items() if text is not None}
@@ -139,7 +174,7 @@ def check(store: Store, file: str | None) -> None:
         problems.append(str(wrong))
     if problems:
         raise Wrong("\n".join(problems))
-    print(f"tenants: {count(keys)} of {BINDING} have no mistake")
+    printer.done(f"{count(keys)} of {BINDING} have no mistake", keys=len(keys))
 
 
 def lost_names(texts: Mapping[str, str], keys: Mapping[str, Any]) -> Iterator[str]:
@@ -154,7 +189,7 @@ def lost_names(texts: Mapping[str, str], keys: Mapping[str, Any]) -> Iterator[st
             yield f"{BINDING}.{NAMED}{name} is missing; put a write key of the tenant again"
 
 
-def switch(store: Store, key: str, off: bool) -> None:
+def switch(store: Store, key: str, off: bool, printer: Printer) -> None:
     text = store.values([key])[key]
     if text is None:
         raise Wrong(f"{key} is no key of {BINDING}; scripts/tenants list prints them")
@@ -162,7 +197,12 @@ def switch(store: Store, key: str, off: bool) -> None:
     # The worker would go on with the last value that was good.
     store.check({key: value})
     store.write(key, {**{name: it for name, it in value.items() if name != "off"}, **({"off": True} if off else {})})
-    print(f"tenants: {key} is {'off' if off else 'on'}")
+    printer.done(f"{key} is {'off' if off else 'on'}", key=key, on=not off, tenant=value.get("tenant"))
+
+
+def complain(lines: str) -> None:
+    for line in lines.splitlines():
+        print(f"tenants: {line}", file=sys.stderr)
 
 
 def count(values: Mapping[str, Any]) -> str:
@@ -196,47 +236,40 @@ def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Stop(f"{message}; see scripts/tenants --help")
-
-
 def arguments() -> argparse.Namespace:
-    parser = Parser(prog="tenants", add_help=False)
+    parser = Parser("scripts/tenants")
     parser.add_argument("--env")
     parser.add_argument("--local", action="store_true")
-    commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
+    add_output(parser)
+    commands = parser.add_subparsers(dest="command", required=True)
     for name, words in {"put": ["key", "file"], "list": [], "off": ["key"], "on": ["key"]}.items():
-        command = commands.add_parser(name, add_help=False)
+        command = commands.add_parser(name)
         for word in words:
             command.add_argument(word, metavar=word.upper())
-    commands.add_parser("check", add_help=False).add_argument("file", nargs="?", metavar="FILE")
+    commands.add_parser("check").add_argument("file", nargs="?", metavar="FILE")
     return parser.parse_args()
 
 
 def main() -> int:
+    given = arguments()
+    show_progress(given)
     try:
-        given = arguments()
-        store = Store(given.env, given.local)
+        store, printer = Store(given.env, given.local), Printer(given.json, given.quiet)
         match given.command:
             case "put":
-                put(store, given.key, given.file)
+                put(store, given.key, given.file, printer)
             case "list":
-                listed(store)
+                listed(store, printer)
             case "check":
-                check(store, given.file)
+                check(store, given.file, printer)
             case command:
-                switch(store, given.key, command == "off")
-    except Wrong as wrong:
-        for line in str(wrong).splitlines():
-            print(f"tenants: {line}", file=sys.stderr)
-        return WRONG
-    except (Stop, WranglerError) as stop:
-        print(f"tenants: {stop}", file=sys.stderr)
-        return STOPPED
+                switch(store, given.key, command == "off", printer)
+    except (Wrong, Stop, WranglerError) as problem:
+        complain(str(problem))
+        return FOUND
     except KeyboardInterrupt:
-        return 130
-    return ALL_IS_WELL
+        return INTERRUPTED
+    return DONE
 
 
 if __name__ == "__main__":

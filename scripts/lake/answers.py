@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from command_line import waiting
 from shown_text import csv_as_text, markdown_as_text
 
 MOST_ROWS = 1_000
@@ -23,8 +27,11 @@ AT_ONCE = 10_000
 def print_table(answer: duckdb.DuckDBPyRelation) -> None:
     """As DuckDB draws it."""
     # Columns are left out for lack of room only on a terminal.
-    wide = {} if sys.stdout.isatty() else {"max_width": WIDEST}
-    answer.show(max_rows=MOST_ROWS, **wide)
+    wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
+    # It is asked only now, so the table comes at once when it is there.
+    with waiting("counting"), contextlib.redirect_stdout(io.StringIO()) as table:
+        answer.show(max_rows=MOST_ROWS, max_width=wide)
+    sys.stdout.write(table.getvalue())
 
 
 def print_csv(answer: duckdb.DuckDBPyRelation) -> None:
@@ -32,7 +39,8 @@ def print_csv(answer: duckdb.DuckDBPyRelation) -> None:
     types = [str(each) for each in answer.types]
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "answer.csv"
-        answer.to_csv(str(file), header=True)
+        with waiting("counting"):
+            answer.to_csv(str(file), header=True)
         # As it is, with the returns in texts.
         with file.open(encoding="utf-8", newline="") as lines:
             text = lines.read()
@@ -70,8 +78,11 @@ def is_number(kind: str) -> bool:
 
 
 def _rows(answer: duckdb.DuckDBPyRelation) -> Iterator[tuple[Any, ...]]:
-    while some := answer.fetchmany(AT_ONCE):
+    with waiting("counting"):
+        some = answer.fetchmany(AT_ONCE)
+    while some:
         yield from some
+        some = answer.fetchmany(AT_ONCE)
 
 
 def _line(cells: Iterator[str]) -> str:

@@ -30,10 +30,9 @@ from uuid import uuid4
 
 import columns
 import duckdb
+from command_line import bar
 from objects import GZIP_MAGIC, Bucket, Directory, Gone, LakeError, Stored, day_of
 from private_files import private_files
-from shown_text import progress_stream
-from tqdm import tqdm
 
 # What a part looks like; another form of it is another directory.
 LAYOUT = f"2-duckdb-{duckdb.__version__}"
@@ -231,7 +230,7 @@ class _Source:
         for each in missing:
             name = self.root + each.name
             groups[table_of(name) or "", str(day_of(name))].append(each)
-        copying = tqdm(desc="reading", total=len(missing), unit=" objects", file=progress_stream(), disable=None if missing else True)  # fmt: skip
+        copying = bar("reading", "objects", len(missing))
         with copying, ThreadPoolExecutor(AT_ONCE) as pool:
             for (table, day), stored in sorted(groups.items()):
                 for batch in _batches(stored):

@@ -9,27 +9,35 @@ from __future__ import annotations
 import base64
 import html
 import numbers
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
 from shown_text import shown
 
+# Bytes of a page, which can be sent in a message.
+LIMIT = 100_000
+UNITS = {" percent": "%", " ms": "ms", " s": "s"}
 STYLE = """
 :root { color-scheme: light dark; background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 64rem; margin: 0 auto; padding: 1rem }
+h1 { font-size: 1.5rem; line-height: 1.25 }
 figure, div { margin: 0 0 1.5rem; overflow-x: auto }
-img { display: block; min-width: 40rem; max-width: 100% }
+img { display: block; max-width: 100% }
 table { border-collapse: collapse }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #8888; text-align: left; overflow-wrap: anywhere; min-width: 6ch }
-.number { text-align: right; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8888; text-align: left; vertical-align: top }
+td { overflow-wrap: anywhere; min-width: 12ch }
+.n { min-width: 0; text-align: right; font-variant-numeric: tabular-nums }
+th, .t { white-space: nowrap }
+@media (max-width: 40rem) { table { font-size: .875rem } }
 """
 
 
-def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]], footer: str = "") -> str:
-    """The page of a chart that is drawn for a light and for a dark ground; the footer is in the drawings and below the table."""
-    light, dark = map(_address, drawings)
+def page(title: str, drawings: tuple[str, str, str, str], rows: list[dict[str, Any]], footer: str = "") -> str:
+    """The page of a chart that is drawn for a light and for a dark ground, and both for a phone."""
+    light, dark, narrow, narrow_dark = map(_address, drawings)
     name = html.escape(shown(title or "A query's answer"))
-    head = "".join(_cell(column, value, "th") for column, value in (rows[0].items() if rows else ()))
+    head = "".join(_cell(label(column), value, "th") for column, value in (rows[0].items() if rows else ()))
     cells = (map(_cell, row.values(), row.values()) for row in rows)
     body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in cells)
     return f"""<!doctype html>
@@ -41,6 +49,8 @@ def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]], foot
 <style>{STYLE}</style>
 <h1>{name}</h1>
 <figure><picture>
+<source media="(max-width: 40rem) and (prefers-color-scheme: dark)" srcset="{narrow_dark}">
+<source media="(max-width: 40rem)" srcset="{narrow}">
 <source media="(prefers-color-scheme: dark)" srcset="{dark}">
 <img alt="The chart of the table below" src="{light}">
 </picture></figure>
@@ -55,6 +65,17 @@ def page(title: str, drawings: tuple[str, str], rows: list[dict[str, Any]], foot
 """
 
 
+def label(column: str) -> str:
+    """A column's name with its unit, as an axis has it."""
+    words = shown(column).replace("_", " ")
+    for end, unit in UNITS.items():
+        if words == end.strip():
+            return unit
+        if words.endswith(end):
+            return f"{words.removesuffix(end)} ({unit})"
+    return words
+
+
 def policy(css: str) -> str:
     """What a page with this style may do: show images that are in it, and nothing else."""
     style = base64.b64encode(sha256(css.encode()).digest()).decode()
@@ -67,6 +88,7 @@ def _address(drawing: str) -> str:
 
 def _cell(value: Any, of: Any, element: str = "td") -> str:
     """A cell of a column whose values are like `of`."""
-    kind = ' class="number"' if isinstance(of, numbers.Number) else ""
-    text = "" if value is None else html.escape(shown(str(value)))
+    kind = ' class="n"' if isinstance(of, numbers.Number) else ' class="t"' if isinstance(of, date) else ""
+    text = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) and not value.second else str(value)
+    text = "" if value is None else html.escape(shown(text))
     return f"<{element}{kind}>{text}</{element}>"

@@ -119,18 +119,40 @@ def complete() -> str:
 
 
 def athena_view(indent: str) -> str:
-    """The statement that makes the view `events_full` in Athena, whose last lines are the partitions'."""
+    """The query of the template that makes the view `events_full` in Athena, over the tables of both formats.
+
+    Parquet has times as timestamps, and lines of JSON have them as texts. What the two have alike is named once.
+    """
+    times = [name for name, kind in TABLES["events"].items() if kind == "timestamp"]
+    alike = [f"{name}," for name in TABLES["events"] if name not in times]
+    parsed = [f"TRY(CAST(from_iso8601_timestamp({name}) AS timestamp)) AS {name}," for name in times]
     derived = {name: " ".join(value.split()) for name, value in DERIVED.items()}
-    lines = [
+    selected = [
         f"{derived[name]} AS {name}," if name in derived else f"{name},"
         for name in TABLES["events"]
     ]
-    text = ["CREATE OR REPLACE VIEW events_full AS", "SELECT", *packed(lines), "${Tenant}${Key}stream, day, hr", "FROM events"]
+    partitions = "${Tenant}${Key}stream, day, hr"
+    text = [
+        "- |",
+        "  CREATE OR REPLACE VIEW events_full AS WITH delivered AS (",
+        "  SELECT ${Alike}",
+        *(f"  {line}" for line in packed(parsed)),
+        f"  {partitions} FROM events",
+        "  UNION ALL SELECT ${Alike}",
+        *(f"  {line}" for line in packed(f"{name}," for name in times)),
+        f"  {partitions} FROM events_parquet)",
+        "  SELECT",
+        *(f"  {line}" for line in packed(selected)),
+        f"  {partitions}",
+        "  FROM delivered",
+        "- Alike: >-",
+        *(f"    {line}" for line in packed(alike)),
+    ]
     return "".join(f"{indent}{line}\n" for line in text)
 
 
 def packed(columns: Iterable[str]) -> list[str]:
-    """Columns, a comma after each, on as few lines as are readable: a template may have 51,200 bytes."""
+    """Columns, a comma after each, on as few lines as are readable."""
     lines = [""]
     for column in columns:
         if len(lines[-1]) + len(column) > LINE:

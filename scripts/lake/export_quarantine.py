@@ -6,13 +6,14 @@ route names any more. The shards quarantine those first, so no record is both ex
 Each row is written to a file of DIR, and synced, before its shard deletes it. If the script stops,
 run it again: it continues. The files contain what people sent; only their owner can read them.
 
-It exits with 0 when no record is quarantined any more, and with 2 when it had to stop.
+Its exit code is 0 if no record is quarantined any more, and 1 if it had to stop.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -20,21 +21,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from worker_client import QUARANTINE, WorkerClient, WorkerError, parser, run, json_of, unexpected
-
-ALL_IS_OUT = 0
+from command_line import DONE, Parser, add_output, add_worker, bar, run, show_progress
+from worker_client import QUARANTINE, QUARANTINED, WorkerClient, WorkerError, json_of, unexpected
 
 
 def main() -> int:
     arguments = _arguments()
-    return run("export-quarantine", lambda: _export(arguments), OSError)
+    show_progress(arguments)
+    return run("export-quarantine", lambda: _export(arguments), WorkerError, OSError)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     records = rows = 0
-    client = WorkerClient(arguments.worker)
+    client = WorkerClient(arguments.worker, QUARANTINED)
     arguments.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     more = True
+    exporting = bar("exporting", "records")
     try:
         while more:
             more = bool(arguments.stream) and _withdraw(client, arguments.stream)
@@ -44,13 +46,17 @@ def _export(arguments: argparse.Namespace) -> int:
                 if answer.status != 204:
                     raise unexpected(answer)
                 rows, records = rows + 1, records + lines.count(b"\n")
+                exporting.update(lines.count(b"\n"))
     finally:
-        if rows:
+        exporting.close()
+        if arguments.json:
+            print(json.dumps({"records": records, "files": rows, "directory": str(arguments.directory)}))
+        elif rows and not arguments.quiet:
             print(f"{records} records in {rows} files of {arguments.directory}")
-    if not rows:
+    if not rows and not arguments.json and not arguments.quiet:
         of_stream = f" of {arguments.stream}" if arguments.stream else ""
         print(f"nothing is quarantined{of_stream}")
-    return ALL_IS_OUT
+    return DONE
 
 
 def _withdraw(client: WorkerClient, stream: str) -> bool:
@@ -111,11 +117,12 @@ def _sync(directory: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__
-    arguments = parser("scripts/export-quarantine", __doc__)
-    arguments.add_argument("directory", type=Path, metavar="DIR", help="the folder of the files; created if it is missing")  # fmt: skip
-    arguments.add_argument("--stream", metavar="firehose:NAME", help="export the records that wait for this stream, which no route names any more")  # fmt: skip
-    return arguments.parse_args()
+    parser = Parser("scripts/export-quarantine")
+    add_worker(parser)
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("--stream", metavar="firehose:NAME")
+    add_output(parser)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Each keeps its own id, time, visitor and user, and joins no session. It is checked against the current rules, as an event
 of its SDK is. A row that is no event is rejected, with its file, its line and the reason; the others are sent.
 
-It ends with 0 if each row was taken or rejected, with 1 if a file can't be read to its end, and with 2 if it had to
-stop: run again, it goes on where it was.
+Its exit code is 0 if each row was taken or rejected, and 1 if a file can't be read to its end or if it had to stop: run
+again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -23,27 +23,24 @@ from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import time_args
+from command_line import DONE, FOUND, Parser, WrongUse, add_output, add_worker, bar, positive, run, show_progress, state_file
 from import_form import Form, JsonObject, Rejected, iso, message_of
 from import_headwater import Headwater
 from import_posthog import Posthog
 from import_segment import TABLES, Segment
-from import_sender import MAX_BYTES, MAX_EVENTS, ImportSender, Interrupted, Verdict
+from import_sender import MAX_BYTES, MAX_EVENTS, ImportSender, Verdict
 from import_snowplow import Snowplow
 from import_source import Damaged, ExportFile, ImportProblem, Row, Unreadable, files
 from import_state import ImportState, Reject
-from shown_text import progress_stream
-from tqdm import tqdm
-from worker_client import WorkerError, run, worker_address
+from worker_client import WorkerError
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "import"
 SERVER_KEY = "HEADWATER_SERVER_KEY"
 # As the worker has it.
 MIN_KEY_CHARS = 32
 FORMS: dict[str, Form] = {each.name: each for each in (Segment(), Snowplow(), Posthog(), Headwater())}
-ALL_DONE, SOME_UNREAD = 0, 1
 
 # Rows by which a form is recognized.
 SAMPLE = 5
@@ -51,7 +48,6 @@ SAMPLE = 5
 MAX_ROWS = 20_000
 TRIED_SHOWN = 3
 MAX_NAMES = 10_000
-SAID_EVERY_S = 15
 
 
 @dataclass
@@ -82,6 +78,7 @@ class Summary:
     rows: int = 0
     before: int = 0
     filtered: int = 0
+    finished: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     # By code: of rejected rows and failed events, and of dropped events.
     rejected: Counter[str] = field(default_factory=Counter)
@@ -114,6 +111,7 @@ class Summary:
     def document(self) -> dict[str, Any]:
         return {
             "rows": self.rows,
+            "finished": self.finished,
             "before": self.before,
             "filtered": self.filtered,
             **{outcome: self.outcomes[outcome] for outcome in ("accepted", "duplicate", "dropped", "rejected")},
@@ -221,26 +219,6 @@ def _hint(row: Row) -> str:
     return "; it looks like CSV: export JSON lines or Parquet" if re.match(r'"?\w+"?(,"?\w+"?){2}', text) else ""
 
 
-class Progress:
-    """How far the import is: a bar on a terminal, and a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        stream = progress_stream()
-        self._is_terminal = stream.isatty()
-        self._bar = tqdm(unit=" rows", file=stream, disable=None)
-        self._said = time.monotonic()
-
-    def show(self, summary: Summary) -> None:
-        self._bar.set_postfix(rejected=summary.outcomes["rejected"], refresh=False)
-        self._bar.update(summary.rows - self._bar.n)
-        if not self._is_terminal and time.monotonic() > self._said + SAID_EVERY_S:
-            self._said = time.monotonic()
-            print(f"import: {summary.rows} rows, {summary.outcomes['rejected']} of them rejected", file=sys.stderr)
-
-    def close(self) -> None:
-        self._bar.close()
-
-
 class Pace:
     """At most so many events a second."""
 
@@ -256,7 +234,8 @@ class Pace:
 
 def main() -> int:
     arguments = _arguments()
-    return run("import", lambda: _import(arguments), ImportProblem)
+    show_progress(arguments)
+    return run("import", lambda: _import(arguments), ImportProblem, WorkerError)
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -267,16 +246,17 @@ def _import(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _try(arguments, reader, found)
     sender = ImportSender(
-        arguments.endpoint, form, _server_key(arguments), arguments.key, arguments.parallel
+        arguments.worker, form, _server_key(arguments), arguments.key, arguments.parallel
     )
     sender.check()
-    resume = arguments.resume or _state_file(arguments)
+    resume = arguments.resume or state_file(STATE, arguments.worker, arguments.form)
     rejects = arguments.rejects or resume.with_suffix(".rejects.ndjson")
     state = ImportState(resume, rejects, _selection(arguments))
     summary = Summary()
     try:
         left = _left(found, state, summary)
         _send(reader.batches(left), sender, state, summary, arguments)
+        summary.finished = True
     finally:
         state.close()
         _report(arguments, summary, rejects)
@@ -303,14 +283,15 @@ def _send(
 ) -> None:
     """Sends the batches, several at once, and notes them in their order: what is noted is done up to there."""
     under_way: deque[tuple[Batch, Future[list[Verdict]]]] = deque()
-    pace, progress = Pace(arguments.rate), Progress()
+    pace, progress = Pace(arguments.rate), bar("importing", "rows")
 
     def settle() -> None:
         batch, answer = under_way[0]
         rejects = summary.add(batch, answer.result())
         under_way.popleft()
         state.note(batch.through.values(), rejects)
-        progress.show(summary)
+        progress.set_postfix(rejected=summary.outcomes["rejected"], refresh=False)
+        progress.update(batch.rows)
 
     with ThreadPoolExecutor(arguments.parallel) as pool:
         try:
@@ -344,13 +325,17 @@ def _try(arguments: argparse.Namespace, reader: Reader, found: list[ExportFile])
     """Prints what would be sent of the first rows, and counts all."""
     summary, rejects = Summary(), Counter[tuple[str, str]]()
     shown: list[bytes] = []
-    for batch in reader.batches([(file, 0) for file in found]):
-        of_batch = summary.add(batch, [Verdict("read")] * len(batch.messages))
-        rejects.update((each.code, each.message) for each in of_batch)
-        shown += batch.messages[: max(0, arguments.show - len(shown))]
+    with bar("reading", "rows") as progress:
+        for batch in reader.batches([(file, 0) for file in found]):
+            of_batch = summary.add(batch, [Verdict("read")] * len(batch.messages))
+            rejects.update((each.code, each.message) for each in of_batch)
+            shown += batch.messages[: max(0, arguments.show - len(shown))]
+            progress.update(batch.rows)
+    summary.finished = True
     if arguments.json:
         document = {**summary.document(), "sendable": summary.outcomes["read"], "names": dict(summary.names.most_common())}
         print(json.dumps({**document, "shown": [json.loads(text) for text in shown]}))
+    if arguments.json or arguments.quiet:
         return _end(reader)
     for text in shown:
         print(text.decode())
@@ -367,6 +352,7 @@ def _try(arguments: argparse.Namespace, reader: Reader, found: list[ExportFile])
 def _report(arguments: argparse.Namespace, summary: Summary, rejects: Path) -> None:
     if arguments.json:
         print(json.dumps({**summary.document(), "rejects": str(rejects)}))
+    if arguments.json or arguments.quiet:
         return
     if summary.before:
         print(f"{summary.before} rows were done before")
@@ -383,7 +369,7 @@ def _report(arguments: argparse.Namespace, summary: Summary, rejects: Path) -> N
 def _end(reader: Reader) -> int:
     for damage in reader.damaged:
         print(f"import: {damage}; the rows before it are done", file=sys.stderr)
-    return SOME_UNREAD if reader.damaged else ALL_DONE
+    return FOUND if reader.damaged else DONE
 
 
 def _server_key(arguments: argparse.Namespace) -> str:
@@ -391,38 +377,26 @@ def _server_key(arguments: argparse.Namespace) -> str:
         try:
             key = arguments.key_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            raise ImportProblem(f"{arguments.key_file} can't be read") from None
+            raise WrongUse(f"{arguments.key_file} can't be read") from None
         source = str(arguments.key_file)
     else:
         key, source = os.environ.get(SERVER_KEY, "").strip(), SERVER_KEY
     if not key:
-        raise ImportProblem(f"{source} has no server key; it is one of the worker's secret HEADWATER_SERVER_KEYS")
+        raise WrongUse(f"{source} has no server key; it is one of the worker's secret HEADWATER_SERVER_KEYS")
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ImportProblem(f"{source} has a character that no key has")
+        raise WrongUse(f"{source} has a character that no key has")
     if len(key) < MIN_KEY_CHARS:
-        raise ImportProblem(f"{source} is no server key: it has {len(key)} characters, and those have at least {MIN_KEY_CHARS}")
+        raise WrongUse(f"{source} is no server key: it has {len(key)} characters, and those have at least {MIN_KEY_CHARS}")
     if key == arguments.key:
-        raise ImportProblem("--key is a tenant's public write key; a server key must not be on a command line")
+        raise WrongUse("--key is a tenant's public write key; a server key must not be on a command line")
     return key
-
-
-def _state_file(arguments: argparse.Namespace) -> Path:
-    host = re.sub(r"[^\w.-]", "_", urlsplit(arguments.endpoint).netloc)
-    return STATE / f"{host}-{arguments.form}.sqlite"
 
 
 def _selection(arguments: argparse.Namespace) -> str:
     """The options that decide what is sent of a file: with others it is not done."""
     times = [at and iso(at) for at in (arguments.since, arguments.until)]
-    options = [arguments.endpoint.rstrip("/"), arguments.form, arguments.key, arguments.table, *times]
+    options = [arguments.worker.rstrip("/"), arguments.form, arguments.key, arguments.table, *times]
     return json.dumps([*options, sorted(arguments.without)])
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def _rate(text: str) -> float:
@@ -433,35 +407,29 @@ def _rate(text: str) -> float:
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="scripts/import",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{SERVER_KEY} in the environment, or the file of --key-file, is a server key of the tenant.",
-    )
+    parser = Parser("scripts/import")
     add = parser.add_argument
-    add("file", nargs="+", metavar="FILE", help="JSON lines, gzipped or not, or Parquet; a folder of such files; - for standard input")
-    add("--from", dest="form", choices=FORMS, required=True, help="whose export it is")
-    add("--endpoint", type=worker_address, metavar="URL", help="the worker: https, or http on this machine")
-    add("--key", metavar="KEY", help="the public write key of a tenant; requests are then signed, and the server key is not sent")
-    add("--key-file", type=Path, metavar="FILE", help=f"a file with the server key, in place of {SERVER_KEY}")
-    add("--table", choices=TABLES, help="of Segment's warehouse: the table of rows that name no event")
-    add("--since", type=time_args.argument, metavar="TIME", help="only events at or after this time, such as 2026-11-21 or 90d")
-    add("--until", type=time_args.argument, metavar="TIME", help="only events before this time")
-    add("--without", action="append", default=[], metavar="COLUMN", help="leaves out a column of the rows; several times for several")
-    add("--dry-run", action="store_true", help="prints what would be sent of the first rows, counts all, and sends nothing")
-    add("--show", type=_positive, default=TRIED_SHOWN, metavar="N", help=f"with --dry-run: so many of the first rows ({TRIED_SHOWN})")
-    add("--rate", type=_rate, metavar="N", help="at most so many events a second")
-    add("--parallel", type=_positive, default=4, metavar="N", help="requests under way at once (4)")
-    add("--resume", type=Path, metavar="FILE", help="how far each file is; by default .wrangler/import/HOST-FROM.sqlite")
-    add("--rejects", type=Path, metavar="FILE", help="where rejected rows are listed; by default beside the state, as .rejects.ndjson")
-    add("--json", action="store_true", help="prints the summary as JSON")
+    add("file", nargs="+", metavar="FILE")
+    add("--from", dest="form", choices=FORMS, required=True)
+    add_worker(parser, "--endpoint", required=False)
+    add("--key", metavar="KEY")
+    add("--key-file", type=Path, metavar="FILE")
+    add("--table", choices=TABLES)
+    add("--since", type=time_args.argument, metavar="TIME")
+    add("--until", type=time_args.argument, metavar="TIME")
+    add("--without", action="append", default=[], metavar="COLUMN")
+    add("--dry-run", action="store_true")
+    add("--show", type=positive, default=TRIED_SHOWN, metavar="N")
+    add("--rate", type=_rate, metavar="N")
+    add("--parallel", type=positive, default=4, metavar="N")
+    add("--resume", type=Path, metavar="FILE")
+    add("--rejects", type=Path, metavar="FILE")
+    add_output(parser)
     arguments = parser.parse_args()
     if arguments.table and arguments.form != "segment":
         parser.error("--table is of Segment's warehouse")
-    if not arguments.endpoint and not arguments.dry_run:
-        parser.error("--endpoint is required, unless with --dry-run")
+    if not arguments.worker and not arguments.dry_run:
+        parser.error("--worker is required, except with --dry-run")
     return arguments
 
 

@@ -164,14 +164,20 @@ def stated(row: JsonObject) -> JsonObject:
     return {name: value for name, value in row.items() if value is not None and value != ""}
 
 
+def json_in(row: JsonObject, column: str) -> Any:
+    """Takes a column that is JSON, as a text or as it is."""
+    value = row.pop(column, None)
+    if not isinstance(value, (str, bytes)):
+        return value
+    try:
+        return json.loads(value) if value else None
+    except (ValueError, RecursionError):
+        raise Rejected("bad_json", f"{column} is not JSON") from None
+
+
 def object_in(row: JsonObject, column: str) -> JsonObject:
     """Takes a column that is an object, or the JSON text of one."""
-    value = row.pop(column, None)
-    if isinstance(value, (str, bytes)):
-        try:
-            value = json.loads(value) if value else None
-        except (ValueError, RecursionError):
-            raise Rejected("bad_json", f"{column} is not JSON") from None
+    value = json_in(row, column)
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -77,10 +77,12 @@ class ImportSender:
 
     def send(self, messages: Sequence[bytes]) -> list[Verdict]:
         """The verdict of each message. Raises `WorkerError` if the worker takes none."""
+        if len(messages) > self._most:
+            return self._in_parts(messages, -(-len(messages) // self._most))
         body = gzip.compress(self._form.body(messages), FAST, mtime=0)
-        is_too_large = len(body) > self._form.max_body_bytes or len(messages) > self._most
-        if is_too_large and len(messages) > 1:
-            return self._halves(messages)
+        # The limit is of what is sent, so only its gzip can be judged: by its parts, which fit, and not by halves.
+        if len(body) > self._form.max_body_bytes and len(messages) > 1:
+            return self._in_parts(messages, -(-len(body) // self._form.max_body_bytes))
         answer = self._answer(body)
         if answer.status == 200:
             return self._verdicts(answer, len(messages))
@@ -92,11 +94,11 @@ class ImportSender:
             return [Verdict("failed", str(reason.get("code", "refused")), message)]
         if stated := _LIMIT.search(message):
             self._most = max(1, int(stated[1]))
-        return self._halves(messages)
+        return self._in_parts(messages, 2)
 
-    def _halves(self, messages: Sequence[bytes]) -> list[Verdict]:
-        middle = len(messages) // 2
-        return [*self.send(messages[:middle]), *self.send(messages[middle:])]
+    def _in_parts(self, messages: Sequence[bytes], count: int) -> list[Verdict]:
+        size = -(-len(messages) // min(count, len(messages)))
+        return [verdict for start in range(0, len(messages), size) for verdict in self.send(messages[start : start + size])]
 
     def _verdicts(self, answer: urllib3.BaseHTTPResponse, count: int) -> list[Verdict]:
         reported = json_of(answer).get("verdicts")
@@ -104,6 +106,9 @@ class ImportSender:
             raise WorkerError("the worker is of an earlier version: it reports nothing about the events of an SDK; deploy this one")
         if len(reported) != count:
             raise WorkerError(f"the worker answers {len(reported)} verdicts to {count} events")
+        if any(each.get("outcome") == "over_quota" for each in reported):
+            # What it has taken of them is a duplicate then.
+            raise WorkerError("the tenant has used up its events of the day; raise its quota, or run the same command again tomorrow (UTC)")
         fields = ("outcome", "code", "message", "event_id", "pointer")
         return [Verdict(**{field: each[field] for field in fields if each.get(field)}) for each in reported]
 

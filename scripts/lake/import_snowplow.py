@@ -10,13 +10,12 @@ https://docs.snowplow.io/docs/api-reference/loaders-storage-targets/schemas-in-w
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from import_form import JsonObject, Rejected, array_body, hashed_id, milliseconds, plain, stated, time_of
+from import_form import JsonObject, Rejected, array_body, hashed_id, json_in, milliseconds, stated, time_of, written
 from import_source import Unreadable, json_object
 
 # The columns of an enriched event, in their order.
@@ -122,9 +121,9 @@ class Snowplow:
         if kind == "ue":
             if described is None:
                 raise Rejected("missing_field", "there is no unstruct_event")
-            item["ue_pr"] = _text({"schema": EVENT_SCHEMA, "data": described})
+            item["ue_pr"] = written({"schema": EVENT_SCHEMA, "data": described}).decode()
         if contexts:
-            item["co"] = _text({"schema": CONTEXTS_SCHEMA, "data": contexts})
+            item["co"] = written({"schema": CONTEXTS_SCHEMA, "data": contexts}).decode()
         for parameter, (width, height) in SIZES.items():
             if width in columns and height in columns:
                 item[parameter] = f"{columns.pop(width)}x{columns.pop(height)}"
@@ -141,24 +140,9 @@ class Snowplow:
         return array_body(b'{"schema":"%s","data":[' % PAYLOAD_SCHEMA.encode(), messages)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
-
-
-def _json(columns: JsonObject, column: str) -> Any:
-    """Takes a column that is JSON, as a text or as it is."""
-    value = columns.pop(column, None)
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise Rejected("bad_json", f"{column} is not JSON") from None
-
-
 def _listed(columns: JsonObject, column: str) -> list[Any]:
     """Takes the contexts of a column: `{"schema": …, "data": [{"schema": …, "data": {…}}]}`."""
-    found = _json(columns, column)
+    found = json_in(columns, column)
     if isinstance(found, dict):
         found = found.get("data")
     if found is None:
@@ -173,7 +157,7 @@ def _shredded_contexts(columns: JsonObject) -> list[Any]:
     contexts = []
     for column in [name for name in columns if name.startswith("contexts_")]:
         if match := _SHREDDED.fullmatch(column):
-            found = _json(columns, column)
+            found = json_in(columns, column)
             for data in found if isinstance(found, list) else [found]:
                 contexts.append({"schema": _schema(match, data), "data": _without_version(data)})
     return contexts
@@ -181,12 +165,12 @@ def _shredded_contexts(columns: JsonObject) -> list[Any]:
 
 def _event_of(columns: JsonObject) -> Any:
     """Takes the self-describing event: `{"schema": …, "data": {…}}`."""
-    whole = _json(columns, "unstruct_event")
+    whole = json_in(columns, "unstruct_event")
     if isinstance(whole, dict):
         whole = whole.get("data")
     for column in [name for name in columns if name.startswith("unstruct_event_")]:
         if match := _SHREDDED.fullmatch(column):
-            data = _json(columns, column)
+            data = json_in(columns, column)
             schema = _own_schema(columns) or _schema(match, data)
             whole = whole or {"schema": schema, "data": _without_version(data)}
     return whole

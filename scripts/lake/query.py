@@ -10,6 +10,7 @@ columns that queries for those collectors use.
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,45 +19,68 @@ from pathlib import Path
 
 import duckdb
 import answers
+import prompt
 import report
 import time_args
+import typed_views
 from chart import Chart
-from objects import SOURCE_VARIABLE, LakeError, default_sources
+from command_line import DONE, FOUND, INTERRUPTED, WRONG_USE, Parser, WrongUse, bar, show_progress, waiting
+from objects import LakeError, default_sources
 from private_files import private_files, write_private
 from saved_queries import DIMENSIONS, Query, names, steps
 from shown_text import shown_output
-from tables import CACHE, TENANT, Question, connect, counted_views, forget
+from tables import CACHE, TENANT, VIEWS, Question, connect, counted_views, forget
 
 REPORT = "report"
+ATHENA_VIEWS = "athena_views"
 MOST_TENANTS = 5
 LIMIT_GIB = 20.0
 
 
 def main() -> int:
-    arguments = _arguments()
+    words = sys.argv[1:]
+    arguments = _arguments(words)
+    show_progress(arguments)
     with private_files(), shown_output():
-        return _run(arguments)
+        if arguments.name or arguments.sql:
+            return _run(arguments)
+        if sys.stdin.isatty() and sys.stdout.isatty() and not (arguments.form or arguments.quiet):
+            return prompt.answer_lines(lambda line: _answer_line(words, line), _list, arguments.cache.parent)
+        _list(as_json=arguments.json)
+        return DONE
+
+
+def _answer_line(words: list[str], line: list[str]) -> None:
+    """Answers what was typed at the prompt, with the options that the command had."""
+    arguments = _arguments([*words, *line])
+    if arguments.name or arguments.sql:
+        _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if not arguments.name and not arguments.sql:
-        _list()
-        return 0
+    works = {REPORT: _report, ATHENA_VIEWS: _athena_views}
     try:
-        (_report if arguments.name == REPORT else _answer)(arguments)
+        works.get(arguments.name, _answer)(arguments)
+    except WrongUse as error:
+        print(f"query: {error}", file=sys.stderr)
+        return WRONG_USE
     except (LakeError, duckdb.Error, OSError) as error:
         print(f"query: {error}", file=sys.stderr)
-        return 1
+        return FOUND
     except KeyboardInterrupt:
         print("query: stopped", file=sys.stderr)
-        return 1
-    return 0
+        return INTERRUPTED
+    return DONE
 
 
-def _list() -> None:
-    width = max(len(name) for name in names())
-    for name in names():
-        print(f"{name:<{width}}  {Query.saved(name).title}")
+def _list(*, as_json: bool = False) -> None:
+    titles = {name: Query.saved(name).title for name in names()}
+    if as_json:
+        print(json.dumps([{"name": name, "title": title} for name, title in titles.items()]))
+        return
+    width = max(map(len, titles))
+    for name, title in titles.items():
+        print(f"{name:<{width}}  {title}")
 
 
 def _answer(arguments: argparse.Namespace) -> None:
@@ -68,7 +92,7 @@ def _answer(arguments: argparse.Namespace) -> None:
     query = query.asked(arguments.by, steps(arguments.steps) if arguments.steps else ())
     chart = Chart.parse(arguments.chart) if arguments.chart else query.chart
     if arguments.plot and chart is None:
-        raise LakeError('say how to draw it: --chart "bar X Y [COLOR]"')
+        raise WrongUse('say how to draw it: --chart "bar X Y [COLOR]"')
     since, until = query.range(arguments.since, arguments.until, now)
     question = _question(arguments, since, until, query.steps, query.statement())
     _again_if_damaged(question, lambda: _print(arguments, query, chart, question, now))
@@ -116,18 +140,19 @@ def _print(
         if answer is None:
             raise LakeError("the query returns no result")
         if len(set(answer.columns)) < len(answer.columns) and query.by:
-            raise LakeError(f"the answer has a column {query.by} already")
+            raise WrongUse(f"the answer has a column {query.by} already")
         if arguments.plot and chart:
-            rows = [
-                dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()
-            ]
+            with waiting("counting"):
+                rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
             chart.write(arguments.plot, query.title.removesuffix("."), rows, _footer(question, query, now))
-            print(f"{arguments.plot} shows {len(rows)} rows")
+            if not arguments.quiet:
+                print(f"{arguments.plot} shows {len(rows)} rows")
         else:
             answers.FORMS.get(arguments.form, answers.print_table)(answer)
         sys.stdout.flush()
-        for line in _remarks(database, query, question):
-            print(f"query: {line}", file=sys.stderr)
+        if not arguments.quiet:
+            for line in _remarks(database, query, question):
+                print(f"query: {line}", file=sys.stderr)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -135,7 +160,7 @@ def _report(arguments: argparse.Namespace) -> None:
     now = datetime.now(timezone.utc)
     path = arguments.plot or Path("report.html")
     if path.suffix != ".html" or arguments.form or arguments.by or arguments.chart:
-        raise LakeError("a report is one page; --plot FILE.html says where it is written")
+        raise WrongUse("a report is one page; --plot FILE.html says where it is written")
     since, until = arguments.since, arguments.until
     if arguments.week:
         since, until = now - timedelta(days=7), now
@@ -143,17 +168,28 @@ def _report(arguments: argparse.Namespace) -> None:
     question = _question(arguments, since, until, funnel.steps, " identities ")
 
     def write() -> None:
-        with connect(question) as database:
+        with connect(question) as database, bar("counting", "answers", len(report.ORDER)) as counting:
             found = []
             for name in report.ORDER:
                 query = Query.saved(name)
                 answer = database.sql(query.statement())
                 found.append(report.Answered(name, query.title, query.chart, answer.columns, answer.fetchall()))
+                counting.update()
             text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found)
         write_private(path, text.encode())
-        print(f"{path} has {len(found)} answers, {len(text.encode()) / 1000:.0f} kB")
+        if not arguments.quiet:
+            print(f"{path} has {len(found)} answers, {len(text.encode()) / 1000:.0f} kB")
 
     _again_if_damaged(question, write)
+
+
+def _athena_views(arguments: argparse.Namespace) -> None:
+    """Prints the statements of the views of events, of which Athena runs one at a time."""
+    found = typed_views.athena(VIEWS)
+    if arguments.json:
+        print(json.dumps([{"name": name, "sql": sql} for name, sql in found.items()]))
+    else:
+        print("\n\n".join(f"{sql};" for sql in found.values()))
 
 
 def _footer(question: Question, query: Query, now: datetime) -> str:
@@ -193,45 +229,41 @@ def _remarks(
         yield f"{bots:,} event{'s' * (bots != 1)} of bots {'are' if bots != 1 else 'is'} left out; --bots includes them"
 
 
-def _arguments() -> argparse.Namespace:
-    assert __doc__
-    parser = argparse.ArgumentParser(
-        prog="scripts/query",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Without a name it lists the saved queries, which are scripts/lake/queries/*.sql.",
-    )
-    parser.add_argument("words", nargs="*", metavar="NAME [RANGE]", help=f"a saved query, or `report` for a page of all, and the range to ask about: {time_args.RANGES}")  # fmt: skip
-    parser.add_argument("--sql", help="a query of your own, in DuckDB's SQL")
-    parser.add_argument("--by", choices=DIMENSIONS, metavar="COLUMN", help=f"split a saved query by {', '.join(DIMENSIONS)}")  # fmt: skip
-    parser.add_argument("--steps", metavar="A,B,C", help="the events that are the steps of `funnel`, in their order")  # fmt: skip
-    parser.add_argument("--source", action="append", default=[], metavar="PLACE", help=f"s3://BUCKET/PREFIX, or a directory into which one was copied; the buckets of events and of failed events can both be named; `local` is both of scripts/dev; by default what {SOURCE_VARIABLE} names, or else `local`")  # fmt: skip
-    parser.add_argument("--since", type=time_args.argument, metavar="TIME", help="events that occurred, and failed events that were received, at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
-    parser.add_argument("--until", type=time_args.argument, metavar="TIME", help="those before this time")  # fmt: skip
-    parser.add_argument("--week", action="store_true", help="of `report`: the last seven days")  # fmt: skip
-    parser.add_argument("--tenant", action="append", default=[], metavar="NAME", help="only this tenant's; several times for several")  # fmt: skip
-    parser.add_argument("--bots", action="store_true", help="count bots too, which saved queries exclude")  # fmt: skip
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a chart: a .png, or an .html without scripts, with the table below it; or the report, by default report.html")  # fmt: skip
-    parser.add_argument("--chart", metavar='"MARK X Y [COLOR]"', help="the chart of your own query: bar or line; at the end perhaps label:COLUMN, a percentage at each bar")  # fmt: skip
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = Parser("scripts/query")
+    add = parser.add_argument
+    add("words", nargs="*", metavar="NAME [RANGE]")
+    add("--sql", metavar="SQL")
+    add("--by", choices=DIMENSIONS, metavar="COLUMN")
+    add("--steps", metavar="A,B,C")
+    add("--source", action="append", default=[], metavar="PLACE")
+    add("--since", type=time_args.argument, metavar="TIME")
+    add("--until", type=time_args.argument, metavar="TIME")
+    add("--week", action="store_true")
+    add("--tenant", action="append", default=[], metavar="NAME")
+    add("--bots", action="store_true")
+    add("--plot", type=Path, metavar="FILE")
+    add("--chart", metavar='"MARK X Y [COLOR]"')
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="CSV in place of a table; a text that begins as a formula has a ' before it")  # fmt: skip
-    form.add_argument("--json", action="store_const", const="json", dest="form", help="an array with an object for each row")  # fmt: skip
-    form.add_argument("--markdown", action="store_const", const="markdown", dest="form", help="a table in Markdown")  # fmt: skip
-    parser.add_argument("--cache", type=Path, default=CACHE, metavar="DIR", help="the directory that stores what was read, as Parquet; by default .wrangler/lake")  # fmt: skip
-    parser.add_argument("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB", help=f"delete the least recently used files above this size; by default {LIMIT_GIB}")  # fmt: skip
-    parser.add_argument("--no-cache", action="store_true", help="read everything again, and store nothing")  # fmt: skip
-    arguments = parser.parse_args()
-    words = list(arguments.words)
-    arguments.name = words.pop(0) if words and not arguments.sql else None
-    if len(words) > 1:
-        parser.error(f"{words[1]!r} is one word too many; a query has a name and a range")
-    if arguments.week and (arguments.name != REPORT or words or arguments.since or arguments.until):
+    for each in answers.FORMS:
+        form.add_argument(f"--{each}", action="store_const", const=each, dest="form")
+    add("--quiet", action="store_true")
+    add("--cache", type=Path, default=CACHE, metavar="DIR")
+    add("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB")
+    add("--no-cache", action="store_true")
+    arguments = parser.parse_args(words)
+    arguments.json = arguments.form == "json"
+    given = list(arguments.words)
+    arguments.name = given.pop(0) if given and not arguments.sql else None
+    if len(given) > 1:
+        parser.error(f"{given[1]!r} is one word too many; a query has a name and a range")
+    if arguments.week and (arguments.name != REPORT or given or arguments.since or arguments.until):
         parser.error("--week is for `report`, without another range")
-    if words:
+    if given:
         if arguments.since or arguments.until:
             parser.error("give either a range, or --since and --until")
         try:
-            arguments.since, arguments.until = time_args.range_argument(words[0])
+            arguments.since, arguments.until = time_args.range_argument(given[0])
         except argparse.ArgumentTypeError as error:
             parser.error(str(error))
     return arguments

@@ -3,34 +3,31 @@
 Each keeps its own id, times and visitor's data, and is checked against
 the current rules. Nothing of an event is printed but its code, schema and tenant.
 
-It ends with 0 when all that is meant came through, with 1 when some failed again or can't be
-sent, and with 2 when it had to stop: run again, it goes on where it was.
+Its exit code is 0 if all that is meant came through, and 1 if some failed again or can't be sent, or
+if it had to stop: run again, it goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import time_args
+from command_line import DONE, FOUND, Parser, WrongUse, add_output, add_worker, bar, positive, run, show_progress, state_file
 from failed_events import EventKey
 from replay_state import ReplayState, Standing
 from objects import Damaged, Kind, LakeError, Objects, objects
 from failed_event_index import Failure, Filter, counts, find, read_again
 from replay_sender import REPLAYED_LATELY, Sender
-from shown_text import progress_stream
-from tqdm import tqdm
-from worker_client import WorkerError, parser, run
+from worker_client import WorkerError
 
 STATE = Path(__file__).parents[2] / ".wrangler" / "replay"
 # The prefixes of failed events and of Firehose's own errors.
 OF_LOCAL: list[tuple[Kind, str]] = [("failed", ""), ("data", "errors/")]
-ALL_CAME_THROUGH, SOME_DID_NOT = 0, 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,15 @@ class Choice:
         """How many neither came through nor are sent now, whatever the limit."""
         return self.failed_again + self.not_whole
 
+    def document(self) -> dict[str, int]:
+        """The same as `show`, for a program."""
+        return {
+            "to_send": len(self.chosen),
+            "came_through_before": self.came_through,
+            "failed_again_before": self.failed_again,
+            "not_whole": self.not_whole,
+        }
+
     def show(self) -> None:
         print(f"{len(self.chosen)} failed events to send")
         if self.came_through:
@@ -83,7 +89,8 @@ class Choice:
 
 def main() -> int:
     arguments = _arguments()
-    return run("replay", lambda: _replay(arguments), LakeError)
+    show_progress(arguments)
+    return run("replay", lambda: _replay(arguments), LakeError, WorkerError)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -98,23 +105,38 @@ def _replay(arguments: argparse.Namespace) -> int:
         frozenset(arguments.tenant),
     )
     damages: list[Damaged] = []
-    with _bar("reading", None, "object") as bar:
-        failures = find(sources, wanted, bar.update, damages.append)
+    with bar("reading", "objects") as reading:
+        failures = find(sources, wanted, reading.update, damages.append)
     if damages:
         print(f"replay: {damages[0]}; {len(damages)} of that kind are left out", file=sys.stderr)  # fmt: skip
-    state = ReplayState(arguments.resume or _resume_file(arguments))
+    state = ReplayState(arguments.resume or state_file(STATE, arguments.worker))
     choice = Choice.of(failures, state, arguments.again, arguments.limit)
-    choice.show()
+    says = not (arguments.json or arguments.quiet)
+    if says:
+        choice.show()
     if arguments.dry_run:
-        _print_table(("code", "schema", "would be sent"), counts(choice.chosen))
-        return ALL_CAME_THROUGH
-    results = _send(arguments, sources, choice.chosen, state)
-    _print_table(("outcome", "code", "events"), results)
+        planned = counts(choice.chosen)
+        if says:
+            _print_table(("code", "schema", "would be sent"), planned)
+        elif arguments.json:
+            by_code = [{"code": code, "schema": schema, "events": events} for (code, schema), events in planned.most_common()]
+            print(json.dumps({**choice.document(), "would_be_sent": by_code}))
+        return DONE
+    results = Counter[tuple[str, str]]()
+    finished = False
+    try:
+        _send(arguments, sources, choice.chosen, state, results)
+        finished = True
+    finally:
+        if says:
+            _print_table(("outcome", "code", "events"), results)
+        elif arguments.json:
+            by_outcome = [{"outcome": outcome, "code": code, "events": events} for (outcome, code), events in results.most_common()]
+            print(json.dumps({**choice.document(), "finished": finished, "outcomes": by_outcome, "damaged": len(damages)}))
     failed = any(
         outcome == "failed" or code == REPLAYED_LATELY for outcome, code in results
     )
-    left_out = choice.left_out or damages
-    return SOME_DID_NOT if failed or left_out else ALL_CAME_THROUGH
+    return FOUND if failed or choice.left_out or damages else DONE
 
 
 def _send(
@@ -122,35 +144,24 @@ def _send(
     sources: list[Objects],
     chosen: dict[EventKey, Failure],
     state: ReplayState,
-) -> Counter[tuple[str, str]]:
+    results: Counter[tuple[str, str]],
+) -> None:
+    """Sends all, and counts in `results` what became of each so far."""
     if not chosen:
-        return Counter()
+        return
     keys = dict(arguments.key)
     tenants = (
         {failure.tenant for failure in chosen.values()} - {"default"} - keys.keys()
     )
     if tenants:
         names = ", ".join(sorted(tenants))
-        raise WorkerError(
-            f"there is no --key for {names}; name them as --key TENANT=KEY"
-        )
+        raise WrongUse(f"there is no --key for {names}; name them as --key TENANT=KEY")
     sender = Sender(arguments.worker, keys, arguments.parallel)
-    results: Counter[tuple[str, str]] = Counter()
-    try:
-        with _bar("sending", len(chosen), "event") as bar:
-            for result in sender.send_all(read_again(sources, chosen)):
-                state.note(result.outcomes, result.failure.failed_at)
-                results += result.counts
-                bar.update()
-    except BaseException:
-        _print_table(("outcome", "code", "events"), results)
-        raise
-    return results
-
-
-def _bar(what: str, total: int | None, unit: str) -> tqdm:
-    """A progress bar, on a terminal."""
-    return tqdm(desc=what, total=total, unit=f" {unit}s", file=progress_stream(), disable=None)
+    with bar("sending", "events", len(chosen)) as sending:
+        for result in sender.send_all(read_again(sources, chosen)):
+            state.note(result.outcomes, result.failure.failed_at)
+            results.update(result.counts)
+            sending.update()
 
 
 def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> None:
@@ -165,13 +176,6 @@ def _print_table(head: tuple[str, str, str], rows: Counter[tuple[str, str]]) -> 
         print(f"{one:<{widths[0]}}  {other:<{widths[1]}}  {count:>{widths[2]}}")
 
 
-def _resume_file(arguments: argparse.Namespace) -> Path:
-    """One for each worker that is replayed to, so that another source changes nothing."""
-    return STATE / (
-        re.sub(r"[^\w.-]", "_", urlsplit(arguments.worker).netloc) + ".sqlite"
-    )
-
-
 def _key(text: str) -> tuple[str, str]:
     tenant, _, key = text.partition("=")
     if not tenant or not key:
@@ -179,31 +183,24 @@ def _key(text: str) -> tuple[str, str]:
     return tenant, key
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
 def _arguments() -> argparse.Namespace:
-    assert __doc__
-    arguments = parser("scripts/replay", __doc__)
-    arguments.add_argument("source", nargs="+", help="s3://BUCKET/PREFIX or a directory: failed events, or Firehose's errors; `local` is both of scripts/dev")  # fmt: skip
-    arguments.add_argument("--key", type=_key, action="append", default=[], metavar="TENANT=KEY", help="a tenant's write key, if there are several tenants")  # fmt: skip
-    arguments.add_argument("--since", type=time_args.argument, metavar="TIME", help="received at or after this time, such as 2026-11-21, 7d or yesterday")  # fmt: skip
-    arguments.add_argument("--until", type=time_args.argument, metavar="TIME", help="received before this time")  # fmt: skip
-    arguments.add_argument("--code", action="append", default=[], help="failed for this reason, or one of several")  # fmt: skip
-    arguments.add_argument("--schema", action="append", default=[], metavar="EVENT", help="failed against this event's schema, or one of several")  # fmt: skip
-    arguments.add_argument("--tenant", action="append", default=[], help="of this tenant, or one of several")  # fmt: skip
-    arguments.add_argument(
-        "--limit", type=_positive, metavar="N", help="the oldest N only"
-    )
-    arguments.add_argument("--again", action="store_true", help="those too that were replayed before and failed again")  # fmt: skip
-    arguments.add_argument("--dry-run", action="store_true", help="say what would be sent, by code and schema")  # fmt: skip
-    arguments.add_argument("--resume", type=Path, metavar="FILE", help="what became of each so far; by default .wrangler/replay/HOST.sqlite")  # fmt: skip
-    arguments.add_argument("--parallel", type=_positive, default=32, metavar="N", help="events under way at once (32)")  # fmt: skip
-    return arguments.parse_args()
+    parser = Parser("scripts/replay")
+    add_worker(parser)
+    add = parser.add_argument
+    add("source", nargs="+", metavar="SOURCE")
+    add("--key", type=_key, action="append", default=[], metavar="TENANT=KEY")
+    add("--since", type=time_args.argument, metavar="TIME")
+    add("--until", type=time_args.argument, metavar="TIME")
+    add("--code", action="append", default=[], metavar="CODE")
+    add("--schema", action="append", default=[], metavar="EVENT")
+    add("--tenant", action="append", default=[], metavar="TENANT")
+    add("--limit", type=positive, metavar="N")
+    add("--again", action="store_true")
+    add("--dry-run", action="store_true")
+    add("--resume", type=Path, metavar="FILE")
+    add("--parallel", type=positive, default=32, metavar="N")
+    add_output(parser)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

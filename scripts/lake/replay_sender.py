@@ -13,9 +13,9 @@ import urllib3
 from failed_events import EventKey, FailedEvent
 from objects import LakeError
 from failed_event_index import Failure
-from worker_client import WorkerClient, WorkerError, json_of, unexpected
+from worker_client import EVENTS, REPLAY, REPLAY_HEADER, WorkerClient, WorkerError, json_of, unexpected
 
-EVENTS = "/v1/events?verdicts=1"
+VERDICTS = f"{EVENTS}?verdicts=1"
 
 # Not taken because of what it is.
 REFUSED = (400, 413, 415)
@@ -37,7 +37,7 @@ class Sender:
     """The worker at an address, and the write keys of its tenants."""
 
     def __init__(self, worker: str, keys: dict[str, str], parallel: int) -> None:
-        self._client = WorkerClient(worker, parallel)
+        self._client = WorkerClient(worker, REPLAY, parallel)
         self._keys, self._parallel = keys, parallel
 
     def send_all(self, events: Iterable[Replayed]) -> Iterator[Result]:
@@ -64,13 +64,13 @@ class Sender:
             raise problems[0]
 
     def _send(self, failed: FailedEvent, failure: Failure, original: bytes) -> Result:
-        headers = {"x-headwater-replay": failed.header()}
+        headers = {REPLAY_HEADER: failed.header()}
         if failed.original_format == "gzip_body":
             headers["content-encoding"] = "gzip"
         if key := self._keys.get(failed.tenant):
             headers["x-write-key"] = quote(key)
         headers["content-type"] = "text/plain"
-        answer = self._client.ask("POST", EVENTS, original, headers)
+        answer = self._client.ask("POST", VERDICTS, original, headers)
         return _result(failed, failure, answer)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import columns
 from chart import Chart
-from objects import LakeError
+from command_line import WrongUse
 
 QUERIES = Path(__file__).with_name("queries")
 MOST_STEPS = 20
@@ -56,7 +56,7 @@ class Query:
         """The saved one of this name, with what its file sets."""
         path = QUERIES / f"{name}.sql"
         if path.parent != QUERIES or not path.is_file():
-            raise LakeError(f"there is no query {name!r}; there are {', '.join(names())}")
+            raise WrongUse(f"there is no query {name!r}; there are {', '.join(names())}")
         title, chart, sql = path.read_text().split("\n", 2)
         settings = dict(_SETTING.findall(sql))
         return cls(
@@ -77,9 +77,9 @@ class Query:
         """The same, with what is asked for in place of what its file sets."""
         if by and not self.can_be_split:
             able = [name for name in names() if Query.saved(name).can_be_split]
-            raise LakeError(f"--by can't split this query; it splits {', '.join(able)}")
+            raise WrongUse(f"--by can't split this query; it splits {', '.join(able)}")
         if its_steps and not self.steps:
-            raise LakeError("--steps is only for the query funnel")
+            raise WrongUse("--steps is only for the query funnel")
         chart = self.chart
         if chart and by and by != self.by:
             chart = chart.split(self.by, by)
@@ -125,9 +125,9 @@ def steps(text: str) -> tuple[str, ...]:
     found = tuple(each.strip() for each in text.split(","))
     for each in found:
         if not _NAME.fullmatch(each):
-            raise LakeError(f"--steps names {each!r}, which is no event; write a,b,c")
+            raise WrongUse(f"--steps names {each!r}, which is no event; write a,b,c")
         if found.count(each) > 1:
-            raise LakeError(f"--steps names {each} twice; each step is another event")
+            raise WrongUse(f"--steps names {each} twice; each step is another event")
     if not 2 <= len(found) <= MOST_STEPS:
-        raise LakeError(f"--steps names {len(found)} events; a funnel has 2 to {MOST_STEPS}")
+        raise WrongUse(f"--steps names {len(found)} events; a funnel has 2 to {MOST_STEPS}")
     return found

@@ -42,6 +42,17 @@ def argument(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write {FORMS}") from None
 
 
+def seconds(text: str) -> float:
+    """A span such as 30s or 2m, as argparse wants it; seconds without a unit."""
+    span = re.fullmatch(r"([0-9]{1,9})([smhdw]?)", text)
+    try:
+        if span:
+            return timedelta(**{_UNITS[span[2] or "s"]: int(span[1])}).total_seconds()
+    except OverflowError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no span; write 30s, 2m or 1h")
+
+
 RANGES = "7d (until now), today, yesterday or a day such as 2026-11-21 (that day in UTC), or two times FROM..UNTIL"
 
 

@@ -1,30 +1,23 @@
-"""The worker at an address, as the operator's programs ask it, with the operator's key.
-
-A program that asks it may be stopped by it, or by its operator, and then says so in one sentence.
-"""
+"""The worker at an address, as the operator's programs ask it, with the operator's key."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import urllib3
-from private_files import private_files
-from shown_text import shown_output
+from command_line import WrongUse
 
 OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
-QUARANTINE = "/_/quarantine"
+EVENTS, QUARANTINE = "/v1/events", "/_/quarantine"
+REPLAY_HEADER = "X-Headwater-Replay"
 
-# What a program ends with that had to stop.
-STOPPED = 2
-
-# A worker that is overloaded, or whose stream does not take records, says when to come again.
-RETRIED = (429, 502, 503, 504)
+# A worker that is overloaded, or whose stream does not take records, says when to come again. The edge before it has
+# codes of its own: https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+RETRIED = (429, *range(500, 600))
 TRIES = 8
 CONNECTS = 4
 ANSWER_SECONDS = 60
@@ -46,28 +39,42 @@ class WorkerError(Exception):
     """Why the worker can't be asked anything, in one sentence."""
 
 
+@dataclass(frozen=True)
+class Role:
+    """What a key opens, and a request with which the worker shows whether it does, and nothing else."""
+
+    name: str
+    method: str
+    address: str
+    headers: Mapping[str, str]
+
+
+# The header of no failed event, and a method that the address does not have: both are refused, after the key.
+REPLAY = Role("replay", "POST", EVENTS, {REPLAY_HEADER: "{}"})
+QUARANTINED = Role("quarantine", "PUT", QUARANTINE, {})
+
+
 class WorkerClient:
-    """The worker, asked with the operator's key.
+    """The worker, asked with an operator's key of a role.
 
     Making one raises if waiting would not help.
     """
 
-    def __init__(self, worker: str, parallel: int = 1) -> None:
+    def __init__(self, worker: str, role: Role, parallel: int = 1) -> None:
         self._worker = worker.rstrip("/")
+        self._role = role
         self._key = os.environ.get(OPERATOR_KEY, "")
         if not self._key:
-            raise WorkerError(
-                f"{OPERATOR_KEY} is not set; it is the worker's secret of that name"
-            )
+            raise WrongUse(f"{OPERATOR_KEY} is not set; it is the worker's secret of that name")
         if not (self._key.isascii() and self._key.isprintable()):
-            raise WorkerError(f"{OPERATOR_KEY} has a character that no header allows")
+            raise WrongUse(f"{OPERATOR_KEY} has a character that no header allows")
         timeout = urllib3.Timeout(connect=10, read=ANSWER_SECONDS)
         self._http = urllib3.PoolManager(maxsize=parallel, timeout=timeout)
         self._check()
 
     def _check(self) -> None:
-        # It is refused for its method, once the worker has its configuration and has seen the key.
-        answer = self.ask("POST", QUARANTINE, retries=NO_RETRIES)
+        role = self._role
+        answer = self.ask(role.method, role.address, headers=role.headers, retries=NO_RETRIES)
         reason = json_of(answer)
         if reason.get("code") == "not_configured":
             raise WorkerError(f"the worker can't accept events: {reason.get('message')}")
@@ -97,8 +104,8 @@ class WorkerClient:
             why = type(getattr(error, "reason", None) or error).__name__
             raise WorkerError(f"{url} does not answer: {why}") from None
         if answer.status == 403 and json_of(answer).get("code") == "replay_not_allowed":
-            raise WorkerError(
-                f"the worker's secret {OPERATOR_KEY} is another one, or is not set"
+            raise WrongUse(
+                f"the worker's secret {OPERATOR_KEY} is another one, or this key does not have the role {self._role.name}"
             )
         return answer
 
@@ -116,49 +123,3 @@ def unexpected(answer: urllib3.BaseHTTPResponse) -> WorkerError:
     """An answer that does not depend on the events."""
     code = json_of(answer).get("code", "in words of its own")
     return WorkerError(f"the worker answers {answer.status} {code}")
-
-
-def run(program: str, work: Callable[[], int], *reasons: type[Exception]) -> int:
-    """What `work` ends with; with `reasons`, what else than the worker may stop it.
-
-    What it writes only its owner can read, and what it prints no terminal obeys.
-    """
-    with private_files(), shown_output():
-        return _ended(program, work, reasons)
-
-
-def _ended(program: str, work: Callable[[], int], reasons: tuple[type[Exception], ...]) -> int:
-    try:
-        return work()
-    except (WorkerError, *reasons) as error:
-        print(f"{program}: {error}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print(f"{program}: stopped; run it again to go on", file=sys.stderr)
-    return STOPPED
-
-
-def parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """The arguments of a program that asks the worker, but for those of its own."""
-    arguments = argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"{OPERATOR_KEY} in the environment is the worker's secret of that name.",
-    )
-    arguments.add_argument(
-        "--worker",
-        type=worker_address,
-        required=True,
-        metavar="URL",
-        help="where it is: https, or http on this machine",
-    )
-    return arguments
-
-
-def worker_address(text: str) -> str:
-    """An address that keeps the key private on its way."""
-    url = urlsplit(text)
-    is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
-    if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):  # fmt: skip
-        raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST")
-    return text

@@ -1,9 +1,10 @@
-//! Building blocks that know nothing of events: JSON, URLs, times, secrets, bytes.
+//! Building blocks that know nothing of events: JSON, URLs, times, secrets, bytes, order.
 
 pub mod clock;
 pub mod codec;
 pub mod decimal;
 pub mod json;
+pub mod order;
 pub mod secret;
 pub mod text;
 pub mod timestamp;

@@ -45,6 +45,15 @@ impl Secret {
         Sha256::digest(text).into()
     }
 
+    /// The bytes of [`Self::derived`].
+    pub const DERIVED_BYTES: usize = 32;
+
+    /// Returns a key for the purpose `label`. It says nothing about the secret, or about a key with another
+    /// label.
+    pub fn derived(&self, label: &str) -> [u8; Self::DERIVED_BYTES] {
+        keyed(self.0.as_bytes(), &["headwater derived key", label])
+    }
+
     /// Returns the salt of the UTC day `date`.
     pub fn salt_of(&self, date: NaiveDate) -> Salt {
         Salt(keyed(self.0.as_bytes(), &["headwater salt", &date.to_string()]))
@@ -102,6 +111,20 @@ mod tests {
         ] {
             assert_ne!(id, other);
         }
+    }
+
+    #[test]
+    fn a_derived_key_is_of_one_secret_and_one_label() {
+        let keys = [
+            secret("a").derived("x"),
+            secret("a").derived("y"),
+            secret("b").derived("x"),
+            secret("a").salt_of("2026-11-16".parse().unwrap()).0,
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!(keys.iter().position(|other| other == key), Some(index));
+        }
+        assert_eq!(secret("a").derived("x"), keys[0]);
     }
 
     #[test]

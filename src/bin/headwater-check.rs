@@ -2,7 +2,8 @@
 //! compiles the schemas to the catalogue that the worker loads.
 //!
 //! scripts/check and scripts/build compile and call it. Each error, warning and note is a line on
-//! standard error. The exit code is 1 if there is an error, and 2 if the arguments are wrong.
+//! standard error, or an object of a JSON array on standard output. The exit code is 1 if there is
+//! an error, and 2 if the arguments are wrong.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use headwater::ops::check::variables::{self, LocalVariables};
 use headwater::ops::check::{CheckReport, CheckScope};
 use headwater::schema::compile::{emit, folder};
 
-const USAGE: &str = "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--quiet] [--catalogue FILE] [--tenants]";
+const USAGE: &str = "usage: headwater-check [--root DIR] [--top | --env NAME] [--dev] [--json] [--quiet] [--catalogue FILE] [--tenants]";
 
 struct Arguments {
     /// The root of the checkout.
@@ -25,6 +26,8 @@ struct Arguments {
     dev: bool,
     /// Prints no notes, and no line if there is no error.
     quiet: bool,
+    /// Prints the findings as JSON on standard output.
+    json: bool,
     /// Checks the values of the key-value store on standard input instead, a JSON object of write keys.
     tenants: bool,
     /// The file for the catalogue, which is written if the schemas have no error.
@@ -53,11 +56,25 @@ fn main() -> ExitCode {
     let of_schemas = problems.into_iter().map(Finding::mistake);
     let is_good = report.is_good() && of_schemas.len() == 0;
     let is_shown = |finding: &Finding| !arguments.quiet || finding.weight != FaultWeight::Note;
-    of_schemas.chain(report.findings).filter(is_shown).for_each(|finding| eprintln!("{finding}"));
-    if is_good && !arguments.quiet {
+    let shown = of_schemas.chain(report.findings).filter(is_shown);
+    if arguments.json {
+        println!("{}", serde_json::Value::Array(shown.map(|finding| document(&finding)).collect()));
+    } else {
+        shown.for_each(|finding| eprintln!("{finding}"));
+    }
+    if is_good && !arguments.quiet && !arguments.json {
         println!("check: {count} schemas and {} have no mistake", places(&report.places));
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn document(finding: &Finding) -> serde_json::Value {
+    let weight = match finding.weight {
+        FaultWeight::Mistake => "mistake",
+        FaultWeight::Warning => "warning",
+        FaultWeight::Note => "note",
+    };
+    serde_json::json!({ "weight": weight, "text": finding.sentence })
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
@@ -67,6 +84,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
         environment: None,
         dev: false,
         quiet: false,
+        json: false,
         tenants: false,
         catalogue: None,
     };
@@ -78,6 +96,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Option<Arguments> {
             "--dev" => arguments.dev = true,
             "--tenants" => arguments.tenants = true,
             "--quiet" => arguments.quiet = true,
+            "--json" => arguments.json = true,
             "--catalogue" => arguments.catalogue = Some(PathBuf::from(given.next()?)),
             _ => return None,
         }
@@ -100,27 +119,29 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Checks the values on standard input.
 fn tenants(arguments: &Arguments) -> ExitCode {
-    let read = || Ok((io::read_to_string(io::stdin())?, fs::read_to_string(wrangler(arguments))?));
-    let findings = match read() {
-        Ok((values, text)) => check::tenants(&values, &text, scope(arguments), &local(arguments)),
-        Err::<_, io::Error>(error) => vec![Finding::mistake(error.to_string())],
+    let findings = match (io::read_to_string(io::stdin()), wrangler(arguments)) {
+        (Ok(values), Ok(text)) => {
+            check::tenants(&values, &text, scope(arguments), &local(arguments))
+        }
+        (Err(error), _) => vec![Finding::mistake(format!("the values: {error}"))],
+        (_, Err(unread)) => vec![unread],
     };
     findings.iter().for_each(|finding| eprintln!("{finding}"));
-    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let is_good = findings.iter().all(|finding| finding.weight != FaultWeight::Mistake);
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn configuration(arguments: &Arguments) -> CheckReport {
-    match fs::read_to_string(wrangler(arguments)) {
+    match wrangler(arguments) {
         Ok(text) => check::wrangler(&text, scope(arguments), &local(arguments)),
-        Err(error) => CheckReport {
-            findings: vec![Finding::mistake(format!("wrangler.toml: {error}"))],
-            ..CheckReport::default()
-        },
+        Err(unread) => CheckReport::stopped_by(unread),
     }
 }
 
-fn wrangler(arguments: &Arguments) -> PathBuf {
-    arguments.root.join("wrangler.toml")
+/// Reads wrangler.toml.
+fn wrangler(arguments: &Arguments) -> Result<String, Finding> {
+    let text = fs::read_to_string(arguments.root.join("wrangler.toml"));
+    text.map_err(|error| Finding::mistake(format!("wrangler.toml: {error}")))
 }
 
 fn scope(arguments: &Arguments) -> CheckScope<'_> {

@@ -6,6 +6,7 @@ use super::table::ConfigTable;
 use crate::model::event::EventName;
 use crate::model::placement::ShardNumber;
 use crate::shard::config::ShardConfig;
+use crate::shard::tenant_share::TenantShare;
 
 /// Whether events are sessionized, deduplicated and batched in shards.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,18 @@ pub enum DeliveryMode {
     /// Each request delivers its own records. Shards keep and drain what they have stored.
     Direct(ShardConfig),
     Sharded(ShardConfig),
+}
+
+impl DeliveryMode {
+    /// Gives everything to the only tenant.
+    #[must_use]
+    pub fn of_one_tenant(self) -> Self {
+        let whole = |sharding| ShardConfig { tenant_share: TenantShare::WHOLE, ..sharding };
+        match self {
+            Self::Direct(sharding) => Self::Direct(whole(sharding)),
+            Self::Sharded(sharding) => Self::Sharded(whole(sharding)),
+        }
+    }
 }
 
 /// The most shards. A request may have an event for each of them.
@@ -35,6 +48,12 @@ pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
     }
     if let Some(bytes) = table.number("buffer_bytes", 65_536, 67_108_864) {
         sharding.buffer_bytes = usize::try_from(bytes).unwrap_or(sharding.buffer_bytes);
+    }
+    let percent = table.number("tenant_share_percent", TenantShare::MIN_PERCENT, 100);
+    sharding.tenant_share =
+        TenantShare::of_percent(percent.unwrap_or(TenantShare::DEFAULT_PERCENT));
+    if let Some(devices) = table.number("new_devices_per_day", 1_000, 100_000_000) {
+        sharding.new_devices_per_day = devices;
     }
     if let Some(events) = table.number("device_events_per_minute", 60, 1_000_000) {
         sharding.device_events_per_minute =
@@ -128,7 +147,8 @@ mod tests {
     fn the_settings_of_shards_are_read() {
         let config = Config::parse(with(json!({
             "delivery": "sharded", "shards": 16, "previous_shards": 8, "linger_ms": 20, "buffer_bytes": 1_000_000,
-            "device_events_per_minute": 500,
+            "device_events_per_minute": 500, "tenant_share_percent": 30, "new_devices_per_day": 5_000,
+            "keys": {"pk_a": {"tenant": "a"}, "pk_b": {"tenant": "b"}},
             "session": {"timeout_s": 60, "session_start_events": ["app_open"]},
             "dedupe": {"window_s": 3_600, "max_ids": 5_000}, "spill": {"max_bytes": 1_000_000},
         })))
@@ -138,6 +158,8 @@ mod tests {
             previous_count: Some(8),
             linger_ms: 20,
             device_events_per_minute: 500,
+            tenant_share: TenantShare::of_percent(30),
+            new_devices_per_day: 5_000,
             buffer_bytes: 1_000_000,
             session: sessions::SessionConfig { timeout_ms: 60_000 },
             session_start_events: vec!["app_open".to_owned()],
@@ -153,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn tenants_have_shares_if_there_are_several() {
+        let share = |keys: Value, tenants| {
+            let settings = RawConfig { tenants, ..with(json!({"keys": keys})) };
+            Config::parse(settings).unwrap().shard_config().tenant_share
+        };
+        let (one, half) = (TenantShare::WHOLE, TenantShare::of_percent(50));
+        let (a, b) = (json!({"tenant": "a"}), json!({"tenant": "b"}));
+        assert_eq!(share(Value::Null, Binding::Absent), one);
+        assert_eq!(share(Value::Null, Binding::Present), half);
+        assert_eq!(share(json!({"pk_a": a, "pk_a2": a}), Binding::Absent), one);
+        assert_eq!(share(json!({"pk_a": a, "pk_b": b}), Binding::Absent), half);
+    }
+
+    #[test]
     fn a_mistake_is_a_sentence_that_names_its_key() {
         for (keys, sentence) in [
             (json!({"delivery": 1}), "delivery must be one of \"sharded\", \"direct\", not 1"),
@@ -165,6 +201,14 @@ mod tests {
             (
                 json!({"device_events_per_minute": 59}),
                 "device_events_per_minute must be an integer from 60 to 1000000, not 59",
+            ),
+            (
+                json!({"tenant_share_percent": 9}),
+                "tenant_share_percent must be an integer from 10 to 100, not 9",
+            ),
+            (
+                json!({"new_devices_per_day": 1}),
+                "new_devices_per_day must be an integer from 1000 to 100000000, not 1",
             ),
             (
                 json!({"buffer_bytes": 1}),

@@ -61,6 +61,8 @@ pub struct HeadwaterConfig {
     pub tee: Vec<(Protocol, String)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
+    /// Whether the demo is served to all, and not only on this machine.
+    pub demo: bool,
 }
 
 impl HeadwaterConfig {
@@ -93,7 +95,10 @@ impl HeadwaterConfig {
         };
         let mut table = ConfigTable::new(ROOT.to_owned(), value, errors, warnings)?;
         let mode = delivery_mode::read(&mut table);
-        let (tenants, inherited) = tenants::tenants(&mut table, rules).unzip();
+        let (tenants, inherited) = tenants::tenants(&mut table, rules, &mode).unzip();
+        let are_several =
+            rules.store == Binding::Present || tenants.as_ref().is_some_and(Tenants::are_several);
+        let mode = if are_several { mode } else { mode.of_one_tenant() };
         let tenant_streams = tenant_streams(&mut table, rules.store);
         let limits = limits(&mut table);
         let unknown_events = table
@@ -142,6 +147,9 @@ impl HeadwaterConfig {
         });
         protocols::warn_of_shared(&mut table, &protocols, &protocol_paths);
         let tee = table.part("nothing is sent there", protocols::tee);
+        let demo = table.part("the demo is served on this machine only", |table| {
+            table.boolean("demo").unwrap_or_default()
+        });
         table.finish();
         Some(Self {
             tenants: tenants?,
@@ -161,6 +169,7 @@ impl HeadwaterConfig {
             protocol_paths,
             tee,
             addresses,
+            demo,
         })
     }
 }
@@ -171,6 +180,7 @@ fn tenant_streams(table: &mut ConfigTable<'_>, store: Binding) -> Vec<StreamSet>
     let Some(texts) = table.texts(KEY) else { return Vec::new() };
     if store == Binding::Absent {
         table.warn(KEY, format!("has no effect without the binding {STORE}"));
+        return Vec::new();
     }
     let read = |text: String| routes::stream_set(table, KEY, Value::String(text));
     texts.into_iter().filter_map(read).collect()

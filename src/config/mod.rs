@@ -16,6 +16,7 @@ pub mod operator_keys;
 pub mod origins;
 pub mod privacy;
 pub mod protocols;
+mod quota;
 pub mod renamed_streams;
 pub mod renamed_words;
 pub mod routes;
@@ -36,6 +37,7 @@ use crate::config::log_sampling::LogSampling;
 use crate::config::tenant::{Tenant, Tenants};
 use crate::delivery::destinations::Destinations;
 use crate::model::beacon::Limits;
+use crate::model::device_key::DeviceHasher;
 use crate::model::protocol::Protocol;
 use crate::model::record::column::ColumnChoice;
 use crate::model::stream::Stream;
@@ -76,12 +78,13 @@ pub struct Config {
     pub protocol_paths: BTreeMap<String, Protocol>,
     /// The collectors to which their requests are also sent.
     pub tee: Vec<(Protocol, String)>,
-    /// Limits of one request in such a protocol.
-    pub protocol_limits: Limits,
+    /// Limits of one request in such a protocol, or with a server key.
+    pub larger_limits: Limits,
     /// The keys of the operator's own servers.
     pub server_keys: ServerKeys,
     /// The key of the hashes.
     pub secret: Option<Secret>,
+    pub device_hasher: DeviceHasher,
     pub operator_keys: OperatorKeys,
     /// Whether there is an inspector: its object is bound, and a key allows its use.
     pub has_inspector: bool,
@@ -95,14 +98,14 @@ pub struct Config {
     pub inherited: Box<Tenant>,
     /// Whether further tenants are in the key-value store.
     pub store: Binding,
-    /// The streams that only tenants in the store go to.
+    /// The streams that only tenants in the store go to; none without a store.
     pub tenant_streams: Vec<StreamSet>,
-    /// All streams that tenants in the store may go to; none without a store.
-    pub store_streams: Vec<StreamSet>,
     /// The renamed streams, as pairs of the old and the new stream.
     pub renamed_streams: Vec<(StreamSet, StreamSet)>,
     /// The paths of the snippet and of the beacons, besides the default ones.
     pub addresses: CustomPaths,
+    /// Whether the demo is served to all, and not only on this machine.
+    pub demo: bool,
     pub aws: Aws,
     /// Problems that cost no event.
     pub warnings: Vec<ConfigError>,
@@ -227,29 +230,21 @@ impl Config {
                 protocols: rules.protocols,
                 protocol_paths: rules.protocol_paths,
                 tee: rules.tee,
-                protocol_limits: rules.limits.for_protocols(),
+                larger_limits: rules.limits.larger(),
                 limits: rules.limits,
                 server_keys,
                 mode: rules.mode,
+                device_hasher: DeviceHasher::new(secret.as_ref()),
                 secret,
                 operator_keys,
                 has_inspector: has_key && is_bound,
                 log: rules.log,
-                store_streams: match settings.tenants {
-                    Binding::Absent => Vec::new(),
-                    Binding::Present => rules
-                        .inherited
-                        .routes
-                        .sets()
-                        .chain(&rules.tenant_streams)
-                        .cloned()
-                        .collect(),
-                },
                 inherited: Box::new(rules.inherited),
                 store: settings.tenants,
                 tenant_streams: rules.tenant_streams,
                 renamed_streams: rules.renamed_streams,
                 addresses: rules.addresses,
+                demo: rules.demo,
                 aws,
                 warnings,
             }),
@@ -298,8 +293,9 @@ impl Config {
 
     /// What a new record can go to, some of it several times.
     fn destinations(&self) -> impl Iterator<Item = &StreamSet> {
-        let routed = self.tenants.all().flat_map(|tenant| tenant.routes.sets());
-        routed.chain(&self.store_streams).chain([&self.destinations.failed])
+        let of_store = (self.store == Binding::Present).then_some(self.inherited.as_ref());
+        let routed = self.tenants.all().chain(of_store).flat_map(|tenant| tenant.routes.sets());
+        routed.chain(&self.tenant_streams).chain([&self.destinations.failed])
     }
 }
 

@@ -21,7 +21,7 @@ impl HasSecret {
     }
 }
 
-const WISHES: [(&str, PrivacyAction); 3] =
+const ACTIONS: [(&str, PrivacyAction); 3] =
     [("keep", PrivacyAction::Keep), ("strip", PrivacyAction::Strip), ("drop", PrivacyAction::Drop)];
 
 const NEEDS_SECRET: &str =
@@ -46,14 +46,14 @@ pub fn privacy(
             table.error("ip", format!("= \"hash\" {NEEDS_SECRET}"));
         }
     }
-    privacy.gpc = table.choice("gpc", &WISHES).unwrap_or(privacy.gpc);
-    privacy.dnt = table.choice("dnt", &WISHES).unwrap_or(privacy.dnt);
+    privacy.gpc = table.choice("gpc", &ACTIONS).unwrap_or(privacy.gpc);
+    privacy.dnt = table.choice("dnt", &ACTIONS).unwrap_or(privacy.dnt);
     if let Some(value) = table.optional("consent") {
         table.nested("consent", value, |table| {
             privacy.consent_denied =
-                table.choice("denied", &WISHES).unwrap_or(privacy.consent_denied);
+                table.choice("denied", &ACTIONS).unwrap_or(privacy.consent_denied);
             privacy.consent_unknown =
-                table.choice("unknown", &WISHES).unwrap_or(privacy.consent_unknown);
+                table.choice("unknown", &ACTIONS).unwrap_or(privacy.consent_unknown);
         });
     }
     if let Some(cookieless) = table.boolean("cookieless") {

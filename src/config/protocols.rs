@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(config.protocols, [Protocol::Segment, Protocol::Posthog]);
         let names = &config.tenants.find(None).unwrap().names;
         assert_eq!(names.get("Order Completed").map(String::as_str), Some("order_done"));
-        assert!(config.protocol_limits.max_body_bytes > config.limits.max_body_bytes);
+        assert!(config.larger_limits.max_body_bytes > config.limits.max_body_bytes);
         for (listed, problem) in [
             (json!(["segment", "segment"]), "must name \"segment\" once"),
             (

@@ -56,7 +56,9 @@ pub fn server_keys(
     let mut warn = |problem: String| warnings.push(ConfigError::new(NAME, problem));
     let is_known = |key: &KeyOf| tenants.is_none_or(|tenants| tenants.named(&key.owner).is_some());
     let (valid, unknown): (Vec<KeyOf>, Vec<KeyOf>) = read.into_iter().partition(is_known);
-    for tenant in unknown.into_iter().map(|key| key.owner).collect::<BTreeSet<String>>() {
+    let mut owners = BTreeSet::new();
+    owners.extend(unknown.into_iter().map(|key| key.owner));
+    for tenant in owners {
         warn(format!("names the tenant {tenant:?}, which HEADWATER.keys does not have"));
     }
     let mut keys = ServerKeys::default();

@@ -57,12 +57,21 @@ pub fn entry_of_name(name: &str) -> Option<String> {
 impl Config {
     /// Parses the value of the write key `key` in the store.
     pub fn stored_tenant(&self, key: &str, value: &str) -> Result<StoredTenant, Vec<ConfigError>> {
+        self.stored_tenant_and_warnings(key, value).0
+    }
+
+    /// Like [`Self::stored_tenant`], with the problems that cost no event.
+    pub fn stored_tenant_and_warnings(
+        &self,
+        key: &str,
+        value: &str,
+    ) -> (Result<StoredTenant, Vec<ConfigError>>, Vec<ConfigError>) {
         let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-        let read = self.read_stored(key, value, &mut errors, &mut warnings);
-        match read {
+        let read = match self.read_stored(key, value, &mut errors, &mut warnings) {
             Some(stored) if errors.is_empty() => Ok(stored),
             _ => Err(errors),
-        }
+        };
+        (read, warnings)
     }
 
     fn read_stored(
@@ -96,9 +105,21 @@ impl Config {
         };
         let has_secret = HasSecret::of(self.secret.as_ref());
         let value = Value::Object(fields);
-        let tenant = tenant_of_key(&mut table, key, key, value, &self.inherited, has_secret)?;
+        let (whole, mode) = (&self.inherited, &self.mode);
+        let tenant = tenant_of_key(&mut table, key, key, value, whole, has_secret, mode)?;
         self.check_stored_routes(key, &tenant, &mut table);
+        self.check_stored_quota(key, &tenant, &mut table);
         Some(StoredTenant { tenant, key: switch })
+    }
+
+    /// Checks that a tenant that has keys in the configuration, too, has the quota of these.
+    fn check_stored_quota(&self, key: &str, tenant: &Tenant, table: &mut ConfigTable<'_>) {
+        let of_config = self.tenants.named(&tenant.name);
+        if of_config.is_some_and(|of_config| of_config.of_items != tenant.of_items) {
+            let problem =
+                format!("must be that of HEADWATER.keys, which has the tenant {:?}", tenant.name);
+            table.error(&format!("{key}.quota"), problem);
+        }
     }
 
     /// Checks that the streams of a tenant's own routes are those of the configuration.
@@ -186,6 +207,8 @@ mod tests {
             json!({"tenant": "a", "origins": []}),
             json!({"tenant": "a", "gpc": "hide"}),
             json!({"tenant": "a", "origin": ["*"]}),
+            json!({"tenant": "a", "quota": {"events_per_day": 0}}),
+            json!({"tenant": "a", "quota": {"events_per_day": 1}}),
             json!({"tenant": "a", "routes": [{"level": "low", "to": "firehose:events"}]}),
             json!({}),
         ] {
@@ -287,11 +310,35 @@ mod tests {
             ["HEADWATER.failed_stream must be a stream that no route goes to"]
         );
         assert_eq!(errors(json!(["x"])).len(), 1);
-        let mut settings = with(json!({"tenant_streams": ["firehose:of-a"]}));
+    }
+
+    #[test]
+    fn without_the_store_tenant_streams_have_no_effect() {
+        let mut settings = with(json!({"tenant_streams": ["firehose:events-failed"]}));
         settings.tenants = Binding::Absent;
+        let no_effect = "HEADWATER.tenant_streams has no effect without the binding TENANTS";
+        assert_eq!(warnings(settings.clone())[0], no_effect);
+        let table = settings.headwater.as_mut().unwrap();
+        table["tenant_streams"] = json!(["firehose:of-a"]);
+        table["renamed_streams"] = json!({"firehose:of-a": "firehose:events"});
+        let config = Config::parse(settings).unwrap();
+        let stream = Stream::parse("firehose:of-a").unwrap();
+        assert_eq!(config.owners(&stream), [""; 0]);
+        assert_eq!(config.settings_of(&stream), [""; 0]);
+        assert!(!config.names(&stream));
+    }
+
+    #[test]
+    fn warnings_of_a_value_cost_no_event() {
+        let config = config(json!({"protocols": ["snowplow"]}));
+        let value = json!({"tenant": "a", "snowplow": {"hartbeat_s": 10}}).to_string();
+        let (read, warnings) = config.stored_tenant_and_warnings("pk_a", &value);
+        assert!(read.is_ok());
         assert_eq!(
-            warnings(settings),
-            ["HEADWATER.tenant_streams has no effect without the binding TENANTS"]
+            sentences(&warnings),
+            [
+                "TENANTS.pk_a.snowplow.hartbeat_s is an unknown key; did you mean heartbeat_s?; until then no cookie is set, and page pings are events of their own"
+            ]
         );
     }
 

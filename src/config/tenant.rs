@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::config::Origins;
 use crate::config::snowplow::SnowplowConfig;
+use crate::model::quota::ItemTenant;
 use crate::pipeline::privacy::PrivacyPolicy;
 use crate::pipeline::route::Routes;
 
@@ -26,6 +27,8 @@ pub struct Tenant {
     /// The event names for the names that SDKs of other collectors send.
     pub names: Arc<BTreeMap<String, String>>,
     pub snowplow: SnowplowConfig,
+    /// Its name again, and its quota, as each of its records has them.
+    pub of_items: Arc<ItemTenant>,
     /// Whether its write key sets `routes`; otherwise they are those of the top level.
     pub has_own_routes: bool,
 }
@@ -60,14 +63,17 @@ impl Tenants {
 
     /// The tenants by write key, in alphabetical order of the keys. None without write keys.
     pub fn by_key(&self) -> Vec<(&str, &Tenant)> {
-        let mut keys: Vec<(&str, &Tenant)> = match self {
-            Self::One(_) => Vec::new(),
-            Self::ByKey(tenants) => {
-                tenants.iter().map(|(key, tenant)| (key.as_str(), tenant)).collect()
-            }
-        };
-        keys.sort_unstable_by_key(|(key, _)| *key);
-        keys
+        let Self::ByKey(tenants) = self else { return Vec::new() };
+        let mut keys: Vec<&str> = tenants.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys.into_iter().filter_map(|key| Some((key, tenants.get(key)?))).collect()
+    }
+
+    /// Whether there is more than one tenant, whatever the number of keys.
+    pub fn are_several(&self) -> bool {
+        let mut names = self.all().map(|tenant| &tenant.name);
+        let first = names.next();
+        names.any(|name| Some(name) != first)
     }
 
     pub fn all(&self) -> Box<dyn Iterator<Item = &Tenant> + '_> {

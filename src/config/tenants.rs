@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::delivery_mode::DeliveryMode;
 use super::privacy::{HasSecret, privacy};
+use super::quota::quota;
 use super::table::ConfigTable;
 use super::{origins, protocols, routes, snowplow};
 use crate::config::tenant::{Tenant, Tenants};
 use crate::config::{Binding, tenant};
+use crate::model::quota::ItemTenant;
 
 const KEYS: &str = "must be a table of write keys, each with a table that has `tenant`";
 
@@ -23,7 +26,11 @@ pub struct TenantRules {
 
 /// Parses `origins`, the privacy settings, `routes` and `keys`. Returns the tenants, and the settings
 /// that they inherit as those of a tenant.
-pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenants, Tenant)> {
+pub fn tenants(
+    table: &mut ConfigTable<'_>,
+    rules: TenantRules,
+    mode: &DeliveryMode,
+) -> Option<(Tenants, Tenant)> {
     let TenantRules { has_secret, store } = rules;
     let origins = table.required_with("origins", origins::origins);
     let privacy = privacy(table, &Default::default(), has_secret);
@@ -44,6 +51,7 @@ pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenan
         routes: Arc::new(routes?),
         names: Arc::new(names),
         snowplow,
+        of_items: Arc::new(ItemTenant { name: tenant::DEFAULT.to_owned(), quota: None }),
         has_own_routes: false,
     };
     let tenants = match keys {
@@ -56,11 +64,12 @@ pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenan
         Some(Value::Object(keys)) if !keys.is_empty() || !is_whole => {
             let count = keys.len();
             let read = keys.into_iter().filter_map(|(key, value)| {
-                let tenant =
-                    tenant_of_key(table, &format!("keys.{key}"), &key, value, &whole, has_secret)?;
+                let path = format!("keys.{key}");
+                let tenant = tenant_of_key(table, &path, &key, value, &whole, has_secret, mode)?;
                 Some((key, tenant))
             });
             let tenants: HashMap<String, Tenant> = read.collect();
+            check_quotas(table, &tenants);
             let names: Vec<&str> = tenants.values().map(|tenant| tenant.name.as_str()).collect();
             let routed = tenants.values().flat_map(|tenant| tenant.routes.tenants());
             for unknown in routed.filter(|_| is_whole) {
@@ -78,6 +87,23 @@ pub fn tenants(table: &mut ConfigTable<'_>, rules: TenantRules) -> Option<(Tenan
         }
     };
     tenants.map(|tenants| (tenants, whole))
+}
+
+/// Checks that the keys of a tenant have the same quota, which they share.
+fn check_quotas(table: &mut ConfigTable<'_>, tenants: &HashMap<String, Tenant>) {
+    let mut keys: Vec<(&String, &Tenant)> = tenants.iter().collect();
+    keys.sort_unstable_by_key(|(key, _)| *key);
+    let mut firsts: HashMap<&str, (&String, &Tenant)> = HashMap::new();
+    for (key, tenant) in keys {
+        let (first, of_first) = *firsts.entry(&tenant.name).or_insert((key, tenant));
+        if of_first.of_items != tenant.of_items {
+            let problem = format!(
+                "must be that of keys.{first}, which has the same tenant {:?}",
+                tenant.name
+            );
+            table.error(&format!("keys.{key}.quota"), problem);
+        }
+    }
 }
 
 /// Whether each write key sets `field`.
@@ -99,6 +125,7 @@ pub fn tenant_of_key(
     value: Value,
     whole: &Tenant,
     has_secret: HasSecret,
+    mode: &DeliveryMode,
 ) -> Option<Tenant> {
     if !is_write_key(key) {
         table.error(path, "is no write key; a key has 1 to 64 of a-z A-Z 0-9 _ - . :");
@@ -111,11 +138,14 @@ pub fn tenant_of_key(
         let names =
             table.or_inherit(&whole.names, "names", |table| protocols::names(table).map(Arc::new));
         let snowplow = snowplow::snowplow(table, &whole.snowplow, &privacy);
+        let quota = quota(table, mode);
         let has_own_routes = table.peek("routes").is_some();
         let routes =
             table.or_inherit(&whole.routes, "routes", |table| routes::routes(table).map(Arc::new));
+        let name = name?;
         Some(Tenant {
-            name: name?,
+            of_items: Arc::new(ItemTenant { name: name.clone(), quota }),
+            name,
             origins: origins?,
             privacy,
             routes: routes?,

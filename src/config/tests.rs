@@ -377,7 +377,7 @@ fn all_missing_settings_are_named_at_once() {
 
 #[test]
 fn a_mistake_is_a_sentence_that_names_its_key() {
-    let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, device_events_per_minute, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, names, snowplow, keys, tenant_streams, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint, protocols, protocol_paths, tee";
+    let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, tenant_share_percent, new_devices_per_day, device_events_per_minute, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, names, snowplow, keys, tenant_streams, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint, protocols, protocol_paths, tee, demo";
     let sites =
         "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";
@@ -418,7 +418,7 @@ fn a_mistake_is_a_sentence_that_names_its_key() {
         ("keys", json!({"pk": {"tenant": "A"}}), "HEADWATER.keys.pk.tenant must be a name of 1 to 64 of a-z 0-9 _ -".to_owned()),
         ("keys", json!({"pk": {"tenant": "a", "ip": "hash"}}), format!("HEADWATER.keys.pk.ip = \"hash\" {unsecret}")),
         ("keys", json!({"pk": {"tenant": "a", "routes": []}}), last.replace("HEADWATER.", "HEADWATER.keys.pk.")),
-        ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is an unknown key; expected one of tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, names, snowplow, routes".to_owned()),
+        ("keys", json!({"pk": {"tenant": "a", "delivery": "direct"}}), "HEADWATER.keys.pk.delivery is an unknown key; expected one of tenant, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, names, snowplow, quota, routes".to_owned()),
         ("unknown_events", json!("drop"), "HEADWATER.unknown_events must be one of \"accept\", \"fail\", not \"drop\"".to_owned()),
         ("failed_stream", json!("firehose:events-low"), "HEADWATER.failed_stream must be a stream that no route goes to".to_owned()),
         ("delivery_timeout_ms", json!(0), "HEADWATER.delivery_timeout_ms must be an integer from 100 to 30000, not 0".to_owned()),

@@ -22,7 +22,7 @@ pub struct Generation(u64);
 
 /// A circuit breaker, for calls in a row that deliver no record.
 ///
-/// It opens after [`CircuitBreaker::FAILURES`] such calls in at least [`CircuitBreaker::FRUITLESS_MS`], or after
+/// It opens after [`CircuitBreaker::FAILURES`] such calls in at least [`CircuitBreaker::FAILING_MS`], or after
 /// [`CircuitBreaker::MANY_FAILURES`] in any time. The first probe follows after 200 to 400 ms. Each failed
 /// probe doubles the pause, up to [`CircuitBreaker::LONGEST_OPEN_MS`]. After a probe that delivers records
 /// all calls are permitted. It opens again unless half of the first [`CircuitBreaker::TRIAL_CALLS`]
@@ -33,9 +33,9 @@ pub struct CircuitBreaker {
     /// Changes with each change of state.
     generation: Generation,
     /// Number of calls in a row that delivered nothing.
-    fruitless: u32,
+    failures_in_row: u32,
     /// When the first of those calls ended.
-    fruitless_since: Milliseconds,
+    failing_since: Milliseconds,
     /// Longest duration of the next pause, in milliseconds; the shortest is half of it.
     open_ms: u64,
 }
@@ -64,7 +64,7 @@ impl CircuitBreaker {
     /// Calls in a row without a delivered record, after which the breaker opens.
     pub const FAILURES: u32 = 5;
     /// Shortest time of those calls, in milliseconds: five in a row may fail by chance.
-    pub const FRUITLESS_MS: u64 = 1_000;
+    pub const FAILING_MS: u64 = 1_000;
     /// Calls in a row without a delivered record, after which the breaker opens at once.
     pub const MANY_FAILURES: u32 = 20;
     /// Longest pause, in milliseconds.
@@ -109,7 +109,7 @@ impl CircuitBreaker {
         if generation != self.generation {
             return;
         }
-        self.fruitless = 0;
+        self.failures_in_row = 0;
         match self.state {
             BreakerState::Open { .. } | BreakerState::Closed => {}
             BreakerState::HalfOpen { .. } => {
@@ -126,13 +126,13 @@ impl CircuitBreaker {
         if generation != self.generation {
             return;
         }
-        if self.fruitless == 0 || now < self.fruitless_since {
-            self.fruitless_since = now;
+        if self.failures_in_row == 0 || now < self.failing_since {
+            self.failing_since = now;
         }
-        self.fruitless = self.fruitless.saturating_add(1);
-        let barren_ms = now.saturating_sub(self.fruitless_since);
-        let is_dead = self.fruitless >= Self::MANY_FAILURES
-            || (self.fruitless >= Self::FAILURES && barren_ms >= Self::FRUITLESS_MS);
+        self.failures_in_row = self.failures_in_row.saturating_add(1);
+        let failing_ms = now.saturating_sub(self.failing_since);
+        let is_dead = self.failures_in_row >= Self::MANY_FAILURES
+            || (self.failures_in_row >= Self::FAILURES && failing_ms >= Self::FAILING_MS);
         match self.state {
             BreakerState::Open { .. } => {}
             BreakerState::HalfOpen { .. } => self.open(now, random),
@@ -187,7 +187,7 @@ impl CircuitBreaker {
             until: now.saturating_add(least).saturating_add(jitter),
         });
         self.open_ms = self.open_ms.saturating_mul(2).min(Self::LONGEST_OPEN_MS);
-        self.fruitless = 0;
+        self.failures_in_row = 0;
     }
 }
 
@@ -201,8 +201,8 @@ impl Default for CircuitBreaker {
         Self {
             state: BreakerState::Closed,
             generation: Generation(0),
-            fruitless: 0,
-            fruitless_since: 0,
+            failures_in_row: 0,
+            failing_since: 0,
             open_ms: Self::FIRST_OPEN_MS,
         }
     }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_bring_nothing_open_it_when_they_are_no_chance() {
+    fn repeated_failures_open_it() {
         for (ends, opens) in [
             (vec![0; 19], false),
             (vec![0; 20], true),
@@ -253,7 +253,7 @@ mod tests {
                 breaker.succeeded(breaker.generation, now, MAX);
                 breaker.failed(breaker.generation, now, MAX);
             }
-            assert_eq!(breaker.open_until(), None, "each second call brings records");
+            assert_eq!(breaker.open_until(), None, "each second call delivers records");
         }
     }
 
@@ -261,13 +261,13 @@ mod tests {
     fn one_probe_goes_at_a_time_and_its_end_decides() {
         let before = CircuitBreaker::default().generation;
         let (mut breaker, mut now) = (opened(), 1_000);
-        for rest in [400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
+        for pause in [400, 800, 1_600, 3_200, 6_400, 10_000, 10_000] {
             breaker.failed(before, now, MAX);
-            assert_eq!(breaker.open_until(), Some(now + rest), "late ends don't lengthen it");
-            now += rest;
+            assert_eq!(breaker.open_until(), Some(now + pause), "late ends don't lengthen it");
+            now += pause;
             let generation = probe(&mut breaker, now);
-            let again = if rest <= 800 { now + 50 } else { now + 10_000 };
-            assert_eq!(breaker.permit(now, None), Permit::NotBefore(again), "{rest}");
+            let again = if pause <= 800 { now + 50 } else { now + 10_000 };
+            assert_eq!(breaker.permit(now, None), Permit::NotBefore(again), "{pause}");
             breaker.failed(generation, now, MAX);
         }
         let generation = probe(&mut breaker, now + 10_000);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_is_spread_over_its_second_half() {
+    fn a_pause_is_jittered_over_its_second_half() {
         for (random, until) in [(0, 1_200), (1 << 31, 1_300), (MAX, 1_400)] {
             let mut breaker = CircuitBreaker::default();
             (0..4).for_each(|_| breaker.failed(breaker.generation, 0, random));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_calls_that_bring_records_closes_it() {
+    fn the_share_of_calls_that_deliver_closes_it() {
         for (later, opens) in [
             ([true, true, true], false),
             ([false, true, false], false),
@@ -295,22 +295,22 @@ mod tests {
             let mut breaker = opened();
             let generation = probe(&mut breaker, 1_400);
             breaker.succeeded(generation, 1_400, MAX);
-            for brings in later {
+            for delivers in later {
                 assert_eq!(breaker.open_until(), None, "{later:?}");
-                match brings {
+                match delivers {
                     true => breaker.succeeded(breaker.generation, 1_400, MAX),
                     false => breaker.failed(breaker.generation, 1_400, MAX),
                 }
             }
-            let rest = opens.then_some(1_400 + 800);
-            assert_eq!(breaker.open_until(), rest, "{later:?}");
+            let pause = opens.then_some(1_400 + 800);
+            assert_eq!(breaker.open_until(), pause, "{later:?}");
         }
         let mut breaker = opened();
         let generation = probe(&mut breaker, 1_400);
         (0..4).for_each(|_| breaker.succeeded(breaker.generation, 1_400, MAX));
         assert_ne!(breaker.generation, generation);
         (0..20).for_each(|_| breaker.failed(breaker.generation, 2_000, MAX));
-        assert_eq!(breaker.open_until(), Some(2_400), "it starts from the first rest again");
+        assert_eq!(breaker.open_until(), Some(2_400), "it starts from the first pause again");
     }
 
     #[test]
@@ -329,7 +329,7 @@ mod tests {
         breaker.succeeded(generation, 1_402, MAX);
         assert!(is_closed(&mut breaker, 1_402));
         breaker.failed(generation, 1_403, MAX);
-        assert_eq!(breaker.fruitless, 0);
+        assert_eq!(breaker.failures_in_row, 0);
     }
 
     #[test]

@@ -7,11 +7,10 @@
 use std::fmt::Display;
 
 use crate::base::json::JsonFields;
-use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat, Stage};
 use crate::model::record::failed::{failure, parts};
 use crate::model::record::line::JsonLineWriter;
-use crate::model::record::{PartitionKey, Record, RecordError, VERSION};
+use crate::model::record::{Record, RecordError, VERSION};
 use crate::model::repairs::Repairs;
 use crate::model::violation::{Code, Violation};
 use crate::schema;
@@ -54,8 +53,6 @@ impl Record {
             return Ok(vec![record.clone()]);
         }
         let text = |column| serde_json::from_str::<String>(columns.get(column)?.get()).ok();
-        let event_id = text("event_id").and_then(|id| EventId::parse(&id));
-        let key = event_id.map_or_else(|| record.key().clone(), PartitionKey::of_id);
         let schema = text("name").and_then(|name| schema::find(&name));
         let schema = schema.filter(|_| columns.get("schema_version").is_some());
         let original = OriginalPayload::new(record.bytes(), PayloadFormat::Record);
@@ -70,7 +67,7 @@ impl Record {
             line.json("schema_version", columns.get("schema_version"));
             let repairs = Repairs::default();
             failure(&mut line, Stage::Delivery, &violations, &repairs, &original, &part);
-            Self::of_line(key.clone(), line)
+            Self::of_line(record.key().clone(), line)
         };
         parts(&original.bytes).map(of_part).collect()
     }
@@ -120,7 +117,7 @@ mod tests {
             r#""identifiers_removed":"gpc","props":{"$serde_json::private::Number":"x"},"metadata_a":1}"#,
             "\n"
         ));
-        assert_eq!(key, "01939b70-6d2a-7c3e-8f00-000000000001");
+        assert_eq!(key, "a key");
         assert_snapshot!(line, @r#"{"v":3,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"a","name":"page_view","received_at":"2026-11-18T11:06:40.123Z","country":"CH","sent_at":"2026-11-18T11:06:40.100Z","device_id":"d \"1\"","identifiers_removed":"gpc","schema_id":"/schemas/page_view.json","schema_version":"0.9.0","stage":"delivery","code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException","violations":[{"code":"refused_by_stream","pointer":"","message":"kinesis:events refuses the record: ValidationException"}],"original_format":"record","original_bytes":362,"original":"{\"v\":2,\"event_id\":\"01939b70-6d2a-7c3e-8f00-000000000001\",\"tenant\":\"a\",\"name\":\"page_view\",\"level\":\"low\",\"schema_version\":\"0.9.0\",\"received_at\":\"2026-11-18T11:06:40.123Z\",\"date\":\"2026-11-18\",\"hour\":11,\"country\":\"CH\",\"sent_at\":\"2026-11-18T11:06:40.100Z\",\"device_id\":\"d \\\"1\\\"\",\"identifiers_removed\":\"gpc\",\"props\":{\"$serde_json::private::Number\":\"x\"},\"metadata_a\":1}\n"}"#);
     }
 
@@ -133,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_is_kept_whole_under_its_own_key() {
+    fn a_line_that_cannot_be_read_is_kept_whole() {
         for line in ["{\"v\":2,\"event_id\":", "[]\n", "", "{\"event_id\":7}\n"] {
             let (key, text) = one(line);
             let columns: Value = serde_json::from_str(&text).unwrap();

@@ -13,6 +13,7 @@ use crate::config::stored_tenant::{KeySwitch, StoredTenant};
 use crate::config::tenant::Tenant;
 use crate::config::tenants::is_write_key;
 use crate::config::{Config, Origins};
+use crate::model::beacon::Limits;
 use crate::model::replay::{ReplayHeader, ReplaySource};
 use crate::model::request::RequestContext;
 
@@ -78,6 +79,8 @@ pub enum StoredAnswer {
     Unknown,
     /// The store does not answer, and nothing older is known.
     Unavailable,
+    /// The value can't be used, and nothing older is known. The operator has to correct it.
+    Invalid,
     /// The client has asked for too much.
     RateLimited,
 }
@@ -104,17 +107,8 @@ pub fn to_look_up<'a>(context: &'a RequestContext, config: &'a Config) -> Option
 }
 
 /// Finds the tenant of a request, and checks that the request may send to it. `replay` is the
-/// header of a replay.
+/// header of a replay, `stored` what the key-value store has for [`to_look_up`].
 pub fn authorize<'a, 'c: 'a>(
-    context: &'a RequestContext,
-    replay: Option<&ReplayHeader>,
-    config: &'c Config,
-) -> Authorization<'a, 'c> {
-    authorize_stored(context, replay, config, None)
-}
-
-/// Like [`authorize`], with what the key-value store has for [`to_look_up`].
-pub fn authorize_stored<'a, 'c: 'a>(
     context: &'a RequestContext,
     replay: Option<&ReplayHeader>,
     config: &'c Config,
@@ -123,8 +117,14 @@ pub fn authorize_stored<'a, 'c: 'a>(
     let key = replay.and_then(|header| header.key.as_deref());
     let operator_key = config.operator_keys.find(OperatorRole::Replay, key);
     let named = context.keys().find_map(|key| config.server_keys.tenant_of(key));
-    let of_server = named.and_then(|name| config.tenants.named(name));
-    let of_page = || context.keys().find_map(|key| config.tenants.find(Some(key)));
+    // A server key decides alone: its tenant may be in the store.
+    let of_config = match named {
+        Some(name) => config.tenants.named(name),
+        None => {
+            let of_page = context.keys().find_map(|key| config.tenants.find(Some(key)));
+            of_page.or_else(|| config.tenants.find(None))
+        }
+    };
     // What was accepted under a key may be sent again, although the key is off.
     let is_on = |tenant: &StoredTenant| tenant.key == KeySwitch::On || operator_key.is_some();
     let (of_store, is_server) = match stored {
@@ -133,9 +133,11 @@ pub fn authorize_stored<'a, 'c: 'a>(
         }
         _ => (None, false),
     };
-    let of_config = of_server.or_else(of_page).or_else(|| config.tenants.find(None));
     let tenant = of_config.or(of_store);
-    let verified = of_server.is_some() || (of_config.is_none() && is_server);
+    let verified = match of_config {
+        Some(_) => named.is_some(),
+        None => is_server,
+    };
     let cors = match tenant {
         Some(tenant) => CorsScope { allowed: &tenant.origins, ..CorsScope::any(context) },
         None => CorsScope::any(context),
@@ -144,7 +146,9 @@ pub fn authorize_stored<'a, 'c: 'a>(
         let replay = replay.map(|header| ReplaySource::parse(header, operator_key.is_some()));
         let replay = replay.transpose()?;
         let tenant = tenant.ok_or_else(|| match stored {
-            Some(StoredAnswer::Unavailable) => IngestError::TenantsUnavailable,
+            Some(StoredAnswer::Unavailable | StoredAnswer::Invalid) => {
+                IngestError::TenantsUnavailable
+            }
             Some(StoredAnswer::RateLimited) => IngestError::RateLimited,
             Some(StoredAnswer::Found { .. } | StoredAnswer::Unknown) | None => {
                 IngestError::UnknownKey(shown(context))
@@ -173,7 +177,15 @@ fn shown(context: &RequestContext) -> String {
     }
 }
 
-impl AuthorizedRequest<'_, '_> {
+impl<'c> AuthorizedRequest<'_, 'c> {
+    /// Returns the limits of the request. A signature, which covers the body, can allow no larger body.
+    pub const fn limits(&self) -> &'c Limits {
+        match self.verified {
+            true => &self.config.larger_limits,
+            false => &self.config.limits,
+        }
+    }
+
     /// Checks the signature of a request that has one: an HMAC-SHA256 over the time and the body
     /// `bytes`, as sent, with a server key of its tenant. It gives the rights of that key.
     pub fn check_signature(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
@@ -316,7 +328,7 @@ mod tests {
         let code = |stored: &StoredAnswer, origin: Option<&str>, replay: Option<&ReplayHeader>| {
             let context =
                 RequestContext { origin: origin.map(str::to_owned), ..context(Some("pk_b"), &[]) };
-            let found = authorize_stored(&context, replay, &config, Some(stored));
+            let found = authorize(&context, replay, &config, Some(stored));
             let status = found.request.map(|it| (it.tenant.name.clone(), it.verified));
             status.map_err(|error| error.code())
         };
@@ -338,6 +350,26 @@ mod tests {
             code(&found(true, false), None, Some(&replay(&"x".repeat(32)))),
             Err("replay_not_allowed")
         );
+    }
+
+    #[test]
+    fn a_server_key_of_the_store_goes_before_a_page_key_of_the_configuration() {
+        let config = config();
+        let context = context(Some("pk_c"), &[SERVER]);
+        let sent = |stored: StoredAnswer| {
+            let request = authorize(&context, None, &config, Some(&stored)).request;
+            let tenant = request.map(|it| (it.tenant.name.clone(), it.verified));
+            tenant.map_err(|error| error.code())
+        };
+        let found = |value: &str| {
+            let tenant = Rc::new(config.stored_tenant("pk_b", value).unwrap());
+            StoredAnswer::Found { tenant, verified: true }
+        };
+        assert_eq!(sent(found(r#"{"tenant": "b"}"#)), Ok(("b".to_owned(), true)));
+        assert_eq!(sent(found(r#"{"tenant": "b", "off": true}"#)), Err("unknown_key"));
+        assert_eq!(sent(StoredAnswer::Unknown), Err("unknown_key"));
+        assert_eq!(sent(StoredAnswer::Unavailable), Err("tenants_unavailable"));
+        assert_eq!(sent(StoredAnswer::Invalid), Err("tenants_unavailable"));
     }
 
     #[test]

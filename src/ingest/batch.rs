@@ -16,6 +16,7 @@ use crate::model::consent::{Consent, PrivacySignal};
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Outcome, OutcomeKind};
+use crate::model::quota::QuotaUse;
 use crate::model::record::{Record, RecordError};
 use crate::model::request::RequestContext;
 use crate::model::stream::Stream;
@@ -162,7 +163,10 @@ impl<'a> IngestBatch<'a> {
             stripped,
             original,
         };
-        self.queue_failed_event(Record::of_failed_event(&failed, &self.context.facts), beacon_index)
+        let PipelineContext { config, facts, quota_use, .. } = &self.context;
+        let key = config.device_hasher.of_event(&failed.tenant, failed.event_id);
+        let records = Record::of_failed_event(&failed, &key, facts);
+        self.queue_failed_event(records, beacon_index, *quota_use)
     }
 
     /// Returns the original bytes without what privacy removes, and the signal for which
@@ -270,20 +274,27 @@ impl<'a> IngestBatch<'a> {
         Ok(self)
     }
 
-    /// Queues the records of a failed event for the stream of failed events.
+    /// Queues the records of a failed event for the stream of failed events. They take `quota_use`
+    /// together.
     fn queue_failed_event(
         &mut self,
         records: Result<Vec<Record>, RecordError>,
         beacon_index: usize,
+        mut quota_use: QuotaUse,
     ) -> Result<(), IngestError> {
-        let stream = &self.context.config.destinations.failed;
+        let PipelineContext { config, tenant, .. } = self.context;
+        let stream = &config.destinations.failed;
         let records = records.map_err(|error| IngestError::NotDurable {
             stream: stream.to_string(),
             code: error.to_string(),
             retry_after_s: DeliveryReport::RETRY_AFTER_S,
         })?;
         for record in records {
-            self.queue(PendingRecord::of_failed_event(beacon_index, stream, record));
+            let of_tenant = (tenant, quota_use);
+            self.queue(PendingRecord::of_failed_event(beacon_index, stream, of_tenant, record));
+            if quota_use == QuotaUse::One {
+                quota_use = QuotaUse::WithPrevious;
+            }
         }
         Ok(())
     }
@@ -311,17 +322,19 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Applies the statuses that a shard returned for `records`, in the same order.
-    pub fn apply_shard_response(
+    /// Applies the statuses that a shard returned for `records`, in the same order. Returns the records
+    /// that it did not admit.
+    pub fn apply_shard_response<'r>(
         &mut self,
-        records: &[PendingRecord<'_>],
+        records: Vec<PendingRecord<'r>>,
         response: BatchResponse,
-    ) -> Result<(), IngestError> {
+    ) -> Result<Vec<PendingRecord<'r>>, IngestError> {
+        let mut not_admitted = Vec::new();
         if let Some(trace) = &mut self.trace {
-            trace.in_sessions(records, &response.sessions);
+            trace.in_sessions(&records, &response.sessions);
         }
-        for (pending, status) in records.iter().zip(response.statuses) {
-            let PendingRecord { beacon_index, item: ShardItem { to, .. }, .. } = pending;
+        for (pending, status) in records.into_iter().zip(response.statuses) {
+            let PendingRecord { beacon_index, item: ShardItem { to, .. }, .. } = &pending;
             let outcome = match status {
                 ItemStatus::Durable => None,
                 ItemStatus::Duplicate => Some(Outcome::Duplicate),
@@ -331,6 +344,11 @@ impl<'a> IngestBatch<'a> {
                         trace.refused(*beacon_index, to, &code, failed);
                     }
                     Some(Outcome::Failed(rejected::violation(&**to, &code)))
+                }
+                ItemStatus::OverQuota => Some(Outcome::OverQuota),
+                ItemStatus::NotAdmitted => {
+                    not_admitted.push(pending);
+                    continue;
                 }
                 ItemStatus::NotDurable { code, retry_after_s } => {
                     let stream = to.to_string();
@@ -344,7 +362,34 @@ impl<'a> IngestBatch<'a> {
                 *known = outcome;
             }
         }
-        Ok(())
+        Ok(not_admitted)
+    }
+
+    /// Removes from `records`, which are delivered directly, those of the events for which the quota
+    /// of their tenant has no room: only the first `granted` are within it.
+    pub fn keep_within_quota(
+        &mut self,
+        records: Vec<PendingRecord<'a>>,
+        granted: u64,
+    ) -> Vec<PendingRecord<'a>> {
+        let (mut left, mut is_within) = (granted, true);
+        let (within, over): (Vec<_>, Vec<_>) =
+            records.into_iter().partition(|pending| match pending.item.quota_use {
+                QuotaUse::Nothing => true,
+                QuotaUse::WithPrevious => is_within,
+                QuotaUse::One => {
+                    is_within = left > 0;
+                    left = left.saturating_sub(1);
+                    is_within
+                }
+            });
+        self.in_delivery = self.in_delivery.saturating_sub(over.len());
+        for PendingRecord { beacon_index, .. } in over {
+            if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
+                *outcome = Outcome::OverQuota;
+            }
+        }
+        within
     }
 
     /// Applies the report of one stream's delivery; `beacons` has the index of each record's
@@ -392,7 +437,9 @@ impl<'a> IngestBatch<'a> {
         if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
             *outcome = Outcome::Failed(rejected::violation(stream, code));
         }
-        self.queue_failed_event(Record::of_rejected(record, stream, code), beacon_index)
+        // Its event was counted already.
+        let records = Record::of_rejected(record, stream, code);
+        self.queue_failed_event(records, beacon_index, QuotaUse::Nothing)
     }
 
     /// The bytes of the records that were not taken out for delivery.

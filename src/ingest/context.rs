@@ -17,6 +17,7 @@ use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::geo::ZoneOffsets;
 use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::protocol::Protocol;
+use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
 use crate::model::repairs::Repairs;
 use crate::model::request::RequestContext;
@@ -26,17 +27,18 @@ use crate::pipeline::enrich::client::Client;
 use crate::pipeline::enrich::{BotPolicy, EnrichedEvent, RequestFacts};
 use crate::pipeline::privacy::redact::StatedAddresses;
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyDecision};
-use crate::pipeline::route::{Route, RouteInput, Routes};
+use crate::pipeline::route::{Route, RouteInput};
 use crate::pipeline::{clean, enrich, privacy, validate};
 
 /// State that all beacons of a request share.
 #[derive(Debug)]
 pub(super) struct PipelineContext<'a> {
     pub(super) config: &'a Config,
-    pub(super) routes: &'a Routes,
     pub(super) facts: RequestFacts<'a>,
     pub(super) envelope: Envelope,
     pub(super) tenant: &'a Tenant,
+    /// What each of its beacons takes of the tenant's quota. A replay was counted when it failed.
+    pub(super) quota_use: QuotaUse,
     pub(super) limits: &'a Limits,
     /// Whether its beacons may have the fields of a server.
     pub(super) has_server_fields: bool,
@@ -58,11 +60,14 @@ impl<'a> PipelineContext<'a> {
         let facts = request_facts(request.as_ref().unwrap_or(context), tenant, config);
         Self {
             config,
-            routes: &tenant.routes,
             facts: RequestFacts { verified, ..facts },
             envelope: replayed.map_or_else(Envelope::default, |it| it.of.envelope.clone()),
             tenant,
-            limits: &config.limits,
+            quota_use: if replayed.is_some() { QuotaUse::Nothing } else { QuotaUse::One },
+            limits: match verified {
+                true => &config.larger_limits,
+                false => &config.limits,
+            },
             has_server_fields: verified,
             request,
         }
@@ -94,7 +99,7 @@ impl<'a> PipelineContext<'a> {
     /// Sets the protocol in which the beacons were sent.
     pub(super) const fn in_protocol(&mut self, protocol: Protocol) {
         self.facts.protocol = Some(protocol);
-        self.limits = &self.config.protocol_limits;
+        self.limits = &self.config.larger_limits;
     }
 
     /// Returns how items of `protocol` become beacons.
@@ -206,7 +211,8 @@ impl<'a> PipelineContext<'a> {
             return Err(BeaconStop::Dropped(event.id, DropReason::Bot));
         }
         let subject = RouteInput::of_event(event, facts.tenant, bot);
-        let route = self.routes.route(RouteInput { historical: facts.historical, ..subject });
+        let route =
+            self.tenant.routes.route(RouteInput { historical: facts.historical, ..subject });
         match route.sample.is_none_or(|sample| sample.takes(event)) {
             true => Ok(route),
             false => Err(BeaconStop::Dropped(event.id, DropReason::Sampled)),
@@ -260,7 +266,8 @@ impl<'a> PipelineContext<'a> {
         enriched: EnrichedEvent<'_>,
         route: &'a Route,
     ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
-        match Record::of_event(&enriched, route.sample, self.config.columns) {
+        let key = enriched.device_key(&self.config.device_hasher);
+        match Record::of_event(&enriched, &key, route.sample, self.config.columns) {
             Ok(record) => Ok(AcceptedBeacon {
                 event_id: enriched.event.id,
                 catalogued: match enriched.event.schema {
@@ -270,8 +277,9 @@ impl<'a> PipelineContext<'a> {
                 stripped: enriched.stripped,
                 pending: PendingRecord::of_event(
                     &enriched,
+                    key,
                     &route.to,
-                    self.routes,
+                    (self.tenant, self.quota_use),
                     record,
                     self.config,
                 ),

@@ -26,7 +26,7 @@ pub trait HttpError: fmt::Display {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     /// The request names no write key, or one that the worker does not have.
-    #[error("{} of HEADWATER.keys; name one in ?key= or X-Write-Key", which_key(.0))]
+    #[error("{}; name one in ?key= or X-Write-Key", which_key(.0))]
     UnknownKey(String),
     /// The key-value store does not answer, so that the tenant is not known.
     #[error("the tenants can't be read now; send again")]
@@ -39,6 +39,10 @@ pub enum IngestError {
     /// The platform's rate limiter has counted too many requests of the client's address.
     #[error("too many requests come from this address; send again")]
     RateLimited,
+    /// All events of the request are over the quota of their tenant. It is the answer of protocols
+    /// that have no verdicts.
+    #[error("the tenant has used up its events of the day; do not send again")]
+    OverQuota,
     /// The body can't be split into beacons.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -64,10 +68,13 @@ pub enum IngestError {
     },
 }
 
+/// Where write keys are.
+const KEYS: &str = "HEADWATER.keys or TENANTS";
+
 fn which_key(key: &str) -> String {
     match key {
-        "" => "no write key; the request needs one".to_owned(),
-        key => format!("write key {key:?} is not one"),
+        "" => format!("no write key; the request needs one of {KEYS}"),
+        key => format!("write key {key:?} is not one of {KEYS}"),
     }
 }
 
@@ -79,7 +86,9 @@ impl HttpError for IngestError {
     fn status(&self) -> u16 {
         match self {
             Self::UnknownKey(_) | Self::BadSignature(_) => 401,
-            Self::OriginNotAllowed(_) | Self::Replay(ReplayError::NotAllowed) => 403,
+            Self::OriginNotAllowed(_) | Self::OverQuota | Self::Replay(ReplayError::NotAllowed) => {
+                403
+            }
             Self::Replay(ReplayError::Unreadable)
             | Self::TruncatedBody
             | Self::Protocol(ProtocolError::Undecodable(_)) => 400,
@@ -111,6 +120,7 @@ impl HttpError for IngestError {
             Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
             Self::RateLimited => "rate_limited",
+            Self::OverQuota => "over_quota",
             Self::TruncatedBody => "body_cut_short",
             Self::Protocol(ProtocolError::Undecodable(_)) => "undecodable",
             Self::Protocol(ProtocolError::UnsupportedMediaType(_)) => "unsupported_media_type",
@@ -145,6 +155,7 @@ impl HttpError for IngestError {
             Self::UnknownKey(_)
             | Self::BadSignature(_)
             | Self::OriginNotAllowed(_)
+            | Self::OverQuota
             | Self::Replay(_)
             | Self::Protocol(_)
             | Self::TruncatedBody => None,

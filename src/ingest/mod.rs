@@ -32,7 +32,7 @@ use crate::pipeline::decode::body::RequestBody;
 use crate::pipeline::decode::protocols::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
-pub use authorize::{AuthorizedRequest, authorize, authorize_stored};
+pub use authorize::{AuthorizedRequest, authorize};
 pub use batch::{IngestBatch, SettledBatch};
 use context::PipelineContext;
 pub use pending::{DestinationRecords, PendingRecord, by_destination, by_shard, divert_overflow};
@@ -99,9 +99,9 @@ pub fn replay<'c>(
     request: &AuthorizedRequest<'_, 'c>,
 ) -> Result<IngestBatch<'c>, IngestError> {
     let (mut ids, format) = (replay.ids(), replay.form);
-    let limits = &request.config.limits;
     let context = replay.context(request.context);
     let mut batch = IngestBatch::new(request, &context);
+    let limits = batch.context.limits;
     let text = String::from_utf8_lossy(body.bytes);
     match format {
         PayloadFormat::Item(protocol) | PayloadFormat::ProtocolBody(protocol) => {

@@ -126,7 +126,7 @@ mod tests {
     ) -> Option<NetworkId> {
         let write_key = key.map(str::to_owned);
         let context = RequestContext { signals, write_key, ..RequestContext::default() };
-        let request = authorize(&context, None, config).request.unwrap();
+        let request = authorize(&context, None, config, None).request.unwrap();
         NetworkId::of_request(&request, headers, [7; 16])
     }
 

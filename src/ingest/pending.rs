@@ -2,19 +2,20 @@
 //! destination.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::base::clock::Milliseconds;
 use crate::config::Config;
-use crate::model::device_key::DeviceKey;
+use crate::config::tenant::Tenant;
+use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::placement::{ShardNumber, shard_of};
+use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::enrich::EnrichedEvent;
-use crate::pipeline::privacy::visitor::Visitor;
-use crate::pipeline::route::Routes;
 use crate::shard::config::ShardConfig;
 use crate::shard::device_rates::DeviceRates;
-use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use crate::shard::sessions::SessionEvent;
 
 /// A record that is still to be delivered.
@@ -45,21 +46,32 @@ pub enum ShardChoice {
 }
 
 impl<'a> PendingRecord<'a> {
-    /// Builds the pending record of the event `enriched`.
+    /// Builds the pending record of the event `enriched`, whose key is `key`.
     pub(super) fn of_event(
         enriched: &EnrichedEvent<'_>,
+        key: DeviceKey,
         to: &'a StreamSet,
-        routes: &'a Routes,
+        (tenant, quota_use): (&'a Tenant, QuotaUse),
         record: Record,
         config: &Config,
     ) -> Self {
         let (beacon_index, to) = (enriched.event_index, Cow::Borrowed(to));
+        let of_items = Arc::clone(&tenant.of_items);
+        let item = ShardItem {
+            to,
+            tenant: of_items,
+            quota_use,
+            record,
+            event: None,
+            previous_shard: None,
+        };
         let Some(sharding) = config.sharding() else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
             return Self { beacon_index, shard: ShardChoice::Any, overflow: None, item };
         };
-        let event = event_identity(enriched, &sharding.session_start_events);
-        let hash = event.shard_hash(enriched.facts.visitor.as_ref().map(Visitor::key));
+        let hasher = &config.device_hasher;
+        let event = event_identity(enriched, key, hasher, &sharding.session_start_events);
+        let visitor = enriched.facts.visitor.as_ref().map(|visitor| visitor.key(hasher));
+        let hash = event.shard_hash(visitor);
         let (shard, previous_count) = match event.device {
             DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
             // No shard has sessions of it.
@@ -71,18 +83,19 @@ impl<'a> PendingRecord<'a> {
         let previous_shard = previous_count.map(|count| shard_of(hash, count));
         let previous_shard =
             previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
-        let item = ShardItem { to, record, event: Some(event), previous_shard };
-        Self { beacon_index, shard, overflow: Some(&routes.of_overflow().to), item }
+        let item = ShardItem { event: Some(event), previous_shard, ..item };
+        Self { beacon_index, shard, overflow: Some(&tenant.routes.of_overflow().to), item }
     }
 
     /// Builds a pending record of a failed event, for the stream of failed events, or its set.
-    pub(super) const fn of_failed_event(
+    pub(super) fn of_failed_event(
         beacon_index: usize,
         to: &'a StreamSet,
+        (tenant, quota_use): (&Tenant, QuotaUse),
         record: Record,
     ) -> Self {
-        let to = Cow::Borrowed(to);
-        let item = ShardItem { to, record, event: None, previous_shard: None };
+        let (to, tenant) = (Cow::Borrowed(to), Arc::clone(&tenant.of_items));
+        let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
 
@@ -94,6 +107,8 @@ impl<'a> PendingRecord<'a> {
         let event = EventIdentity { device: DeviceIdentity::Unknown, ..event };
         let item = ShardItem {
             to: Cow::Borrowed(to),
+            tenant: self.item.tenant,
+            quota_use: self.item.quota_use,
             record: self.item.record.of_overflow(),
             event: Some(event),
             previous_shard: None,
@@ -112,25 +127,36 @@ impl<'a> PendingRecord<'a> {
     }
 }
 
-/// Builds the identity of `enriched`. One of the `session_start_events` starts a session.
-fn event_identity(enriched: &EnrichedEvent<'_>, session_start_events: &[String]) -> EventIdentity {
+/// Builds the identity of `enriched`, whose key is `key`. One of the `session_start_events` starts a
+/// session.
+fn event_identity(
+    enriched: &EnrichedEvent<'_>,
+    key: DeviceKey,
+    hasher: &DeviceHasher,
+    session_start_events: &[String],
+) -> EventIdentity {
     let (event, facts) = (&enriched.event, enriched.facts);
-    let tenant = facts.tenant;
     let named = || session_start_events.iter().any(|name| name == event.name.as_str());
     let opens = event.schema.is_some_and(|schema| schema.opens_session) || named();
-    let of_device = |device_id| DeviceKey::of_device(tenant, device_id);
-    let previous = enriched.previous_device_id.as_ref().map(of_device);
-    let (key, device) = match &event.device_id {
+    let previous = enriched.previous_device_id.as_ref();
+    let device = match &event.device_id {
         // An event of long ago must not end a session of today. It is a duplicate of one that its
         // device has sent.
-        Some(device_id) if facts.historical => (of_device(device_id), DeviceIdentity::Unknown),
-        Some(device_id) => (of_device(device_id), DeviceIdentity::Known { previous }),
-        None => (DeviceKey::of_event(tenant, event.id), DeviceIdentity::Unknown),
+        Some(_) if facts.historical => DeviceIdentity::Unknown,
+        Some(_) => DeviceIdentity::Known {
+            previous: previous.map(|device_id| hasher.of_device(facts.tenant, device_id)),
+        },
+        None => DeviceIdentity::Unknown,
     };
     EventIdentity {
         key,
         device,
         redelivery: facts.redelivery,
+        // An import is a duplicate of an event that its device has sent.
+        sender: match facts.verified && !facts.historical {
+            true => Sender::Server,
+            false => Sender::Anyone,
+        },
         stated_time: event.client_time.and_then(|time| time.timestamp_millis().try_into().ok()),
         session_event: SessionEvent {
             at: enriched.occurred.at.timestamp_millis(),
@@ -233,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::model::event::{DeviceId, EventId};
+    use crate::model::quota::ItemTenant;
     use crate::model::record;
     use crate::model::replay::Redelivery;
 
@@ -240,9 +267,11 @@ mod tests {
 
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
         let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
-        let record = record::tests::record("a");
+        let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+        let (record, quota_use) = (record::tests::record("a"), QuotaUse::One);
         let Some((device, key, event_id)) = event else {
-            let item = ShardItem { to, record, event: None, previous_shard: None };
+            let item =
+                ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
             return PendingRecord {
                 beacon_index: 0,
                 shard: ShardChoice::Any,
@@ -252,12 +281,20 @@ mod tests {
         };
         let session_event = SessionEvent { at: 0, event_id, starts_session: false };
         let redelivery = Redelivery::No;
-        let event = EventIdentity { key, device, redelivery, session_event, stated_time: None };
+        let event = EventIdentity {
+            key,
+            device,
+            redelivery,
+            session_event,
+            stated_time: None,
+            sender: Sender::default(),
+        };
         let shard = match device {
             DeviceIdentity::Known { .. } => ShardChoice::OfDevice(key.shard_hash()),
             DeviceIdentity::Unknown => ShardChoice::WithRequest(key.shard_hash()),
         };
-        let item = ShardItem { to, record, event: Some(event), previous_shard: None };
+        let item =
+            ShardItem { to, tenant, quota_use, record, event: Some(event), previous_shard: None };
         PendingRecord { beacon_index: 0, shard, overflow: None, item }
     }
 
@@ -267,12 +304,16 @@ mod tests {
 
     fn without_device(index: u8) -> PendingRecord<'static> {
         let event_id = event_id(index);
-        pending(Some((DeviceIdentity::Unknown, DeviceKey::of_event("a", event_id), event_id)))
+        pending(Some((
+            DeviceIdentity::Unknown,
+            DeviceHasher::new(None).of_event("a", event_id),
+            event_id,
+        )))
     }
 
     fn of_device(device: u8, index: u8) -> PendingRecord<'static> {
         let device_id = DeviceId::parse(format!("device-{device}")).unwrap();
-        let key = DeviceKey::of_device("a", &device_id);
+        let key = DeviceHasher::new(None).of_device("a", &device_id);
         pending(Some((DeviceIdentity::Known { previous: None }, key, event_id(index))))
     }
 

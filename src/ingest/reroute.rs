@@ -3,8 +3,8 @@
 //!
 //! Only the record's line is left of its event. A failed event goes to the current stream of failed
 //! events, and an event never does. An event goes to the new stream of a renamed one, or else by
-//! the current routes of its tenant. If the tenant no longer exists, the routes at the top level
-//! apply. No route's `sample` applies: the event was acknowledged.
+//! the current routes of its tenant. If the tenant no longer exists, or if its value in the store is
+//! invalid, the routes at the top level apply. No route's `sample` applies: the event was acknowledged.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

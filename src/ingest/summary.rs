@@ -85,6 +85,9 @@ pub struct OutcomeCounts {
     /// Dropped beacons, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<DropReason, usize>,
+    /// Not kept, since their tenant is over its quota.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub over_quota: usize,
     /// Not known to be durable, so the client keeps them. Zero if a request was rejected before its
     /// beacons were counted.
     #[serde(skip_serializing_if = "is_zero")]
@@ -100,6 +103,7 @@ impl OutcomeCounts {
                 Outcome::Failed(_) => &mut counts.failed,
                 Outcome::Duplicate => &mut counts.duplicate,
                 Outcome::Dropped(reason) => counts.dropped.entry(*reason).or_default(),
+                Outcome::OverQuota => &mut counts.over_quota,
             };
             *count = count.saturating_add(1);
         }
@@ -114,8 +118,8 @@ impl OutcomeCounts {
 
     /// The number of all beacons.
     pub fn beacons(&self) -> usize {
-        let Self { accepted, failed, duplicate, refused, .. } = *self;
-        [accepted, failed, duplicate, self.dropped(), refused].into_iter().sum()
+        let Self { accepted, failed, duplicate, over_quota, refused, .. } = *self;
+        [accepted, failed, duplicate, self.dropped(), over_quota, refused].into_iter().sum()
     }
 
     /// The number of dropped beacons, for any reason.
@@ -145,7 +149,7 @@ impl RequestSummary<'_> {
     }
 
     /// The number columns of its metrics point.
-    pub fn numbers(&self) -> [f64; 15] {
+    pub fn numbers(&self) -> [f64; 16] {
         let Self { counts, sending, .. } = self;
         [
             counts.beacons() as f64,
@@ -163,6 +167,7 @@ impl RequestSummary<'_> {
             self.total_ms as f64,
             f64::from(sending.retries),
             sending.spill_depth as f64,
+            counts.over_quota as f64,
         ]
     }
 
@@ -191,13 +196,14 @@ mod tests {
     use crate::model::outcome::Catalogued;
     use crate::model::violation::{Code, Violation};
 
-    fn outcomes() -> [Outcome; 5] {
+    fn outcomes() -> [Outcome; 6] {
         [
             Outcome::Accepted(Catalogued::Yes),
             Outcome::Accepted(Catalogued::No),
             Outcome::Failed(Violation::whole(Code::BadJson, "no")),
             Outcome::Duplicate,
             Outcome::Dropped(DropReason::Gpc),
+            Outcome::OverQuota,
         ]
     }
 
@@ -220,7 +226,7 @@ mod tests {
     fn a_log_line_has_the_present_values() {
         assert_eq!(
             serde_json::to_string(&summary()).unwrap(),
-            r#"{"request":"post","tenant":"shop","status":200,"accepted":2,"failed":1,"duplicate":1,"dropped":{"gpc":1},"bytes_in":700,"bytes_out":4000,"read_ms":3,"wait_ms":100,"send_ms":20,"retries":1,"spill_depth":7,"deliver_ms":125,"total_ms":128}"#
+            r#"{"request":"post","tenant":"shop","status":200,"accepted":2,"failed":1,"duplicate":1,"dropped":{"gpc":1},"over_quota":1,"bytes_in":700,"bytes_out":4000,"read_ms":3,"wait_ms":100,"send_ms":20,"retries":1,"spill_depth":7,"deliver_ms":125,"total_ms":128}"#
         );
     }
 
@@ -230,7 +236,7 @@ mod tests {
         assert_eq!(summary.texts(), ["request", "shop", "post", "200", ""]);
         assert_eq!(
             summary.numbers(),
-            [5, 2, 1, 1, 1, 0, 700, 4_000, 3, 100, 20, 125, 128, 1, 7].map(f64::from)
+            [6, 2, 1, 1, 1, 0, 700, 4_000, 3, 100, 20, 125, 128, 1, 7, 1].map(f64::from)
         );
     }
 
@@ -248,7 +254,7 @@ mod tests {
         let code = "timed_out".to_owned();
         let stream = "firehose:events".to_owned();
         summary.record_error(&IngestError::NotDurable { stream, code, retry_after_s: 5 });
-        assert_eq!(summary.counts, OutcomeCounts { refused: 5, ..OutcomeCounts::default() });
+        assert_eq!(summary.counts, OutcomeCounts { refused: 6, ..OutcomeCounts::default() });
         assert_eq!(summary.code, Some("not_durable"));
     }
 

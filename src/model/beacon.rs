@@ -95,10 +95,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits of requests in other collectors' protocols, whose SDKs send batches of up to
-    /// 500 kB, and servers' of 1 MB and more: larger ones than usual.
+    /// Returns larger limits, for requests in other collectors' protocols and those with a server key:
+    /// SDKs send batches of up to 500 kB, and those of servers 1 MB and more.
     #[must_use]
-    pub fn for_protocols(&self) -> Self {
+    pub fn larger(&self) -> Self {
         const MAX_BODY_BYTES: usize = 1_048_576;
         const MAX_INFLATED_BYTES: usize = 4_194_304;
         const MAX_BEACONS: usize = 2_000;

@@ -21,6 +21,35 @@ pub enum Endpoint<'a> {
     Quarantine,
     /// Belongs to the inspector, if the worker has one.
     Inspector(InspectorRoute<'a>),
+    /// Shows a page of the demo.
+    Demo(DemoPage),
+}
+
+/// A page of the demo, which sends events to the worker that serves it. No endpoint is
+/// [usual](Endpoint::usual) at its paths: an operator's own path comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoPage {
+    Shop,
+    Beacons,
+}
+
+impl DemoPage {
+    /// Returns the page at `path`.
+    pub fn of(path: &str) -> Option<Self> {
+        match path {
+            "/" | "/index.html" => Some(Self::Shop),
+            "/beacons" | "/beacons.html" => Some(Self::Beacons),
+            _ => None,
+        }
+    }
+
+    /// Returns the path of its asset.
+    pub const fn asset(self) -> &'static str {
+        match self {
+            Self::Shop => "/",
+            Self::Beacons => "/beacons",
+        }
+    }
 }
 
 impl<'a> Endpoint<'a> {

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use crate::base::text::truncate_to_bytes;
 
 /// The UTC offsets of a time zone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ZoneOffsets {
     /// On receipt, in minutes; none if there is no such zone.
     pub utc_offset_minutes: Option<i32>,
@@ -28,6 +27,20 @@ impl From<(i64, i32)> for OffsetChange {
     fn from((milliseconds, minutes_before): (i64, i32)) -> Self {
         let at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MIN_UTC);
         Self { at, minutes_before }
+    }
+}
+
+impl ZoneOffsets {
+    /// Parses the offset in minutes, and after each comma a change: its milliseconds since the epoch and
+    /// the minutes before it, such as `60,1729990800000 120`.
+    pub fn parse(text: &str) -> Self {
+        let mut parts = text.split(',');
+        let utc_offset_minutes = parts.next().and_then(|minutes| minutes.parse().ok());
+        let change = |text: &str| {
+            let (at, minutes_before) = text.split_once(' ')?;
+            Some((at.parse().ok()?, minutes_before.parse().ok()?).into())
+        };
+        Self { utc_offset_minutes, utc_offset_changes: parts.filter_map(change).collect() }
     }
 }
 
@@ -74,5 +87,26 @@ impl Geo {
             asn: self.asn,
             as_organization: cut(&self.as_organization),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_minutes_and_changes() {
+        let offsets = ZoneOffsets::parse("60,1711846800000 60,1729990800000 120");
+        let minutes = offsets
+            .utc_offset_changes
+            .iter()
+            .map(|it| (it.at.timestamp_millis(), it.minutes_before));
+        assert_eq!(offsets.utc_offset_minutes, Some(60));
+        assert_eq!(
+            minutes.collect::<Vec<_>>(),
+            [(1_711_846_800_000, 60), (1_729_990_800_000, 120)]
+        );
+        assert_eq!(ZoneOffsets::parse("-210").utc_offset_minutes, Some(-210));
+        assert_eq!(ZoneOffsets::parse(""), ZoneOffsets::default());
     }
 }

@@ -13,6 +13,7 @@ pub mod name_pattern;
 pub mod outcome;
 pub mod placement;
 pub mod protocol;
+pub mod quota;
 pub mod record;
 pub mod repairs;
 pub mod replay;

@@ -17,6 +17,8 @@ pub enum Outcome {
     Duplicate,
     /// It is in no stream, for this reason.
     Dropped(DropReason),
+    /// It is in no stream, since its tenant has used up the events of the day.
+    OverQuota,
 }
 
 /// The outcome of a beacon, or of its whole request, without details: for counters, verdicts and
@@ -30,6 +32,8 @@ pub enum OutcomeKind {
     /// It was delivered to no stream.
     Dropped,
     Failed,
+    /// Its tenant is over its quota: it was delivered to no stream, and must not be sent again.
+    OverQuota,
     /// Its request was rejected, and the client keeps it.
     Refused,
 }
@@ -41,6 +45,7 @@ impl OutcomeKind {
             Self::Duplicate => "duplicate",
             Self::Dropped => "dropped",
             Self::Failed => "failed",
+            Self::OverQuota => "over_quota",
             Self::Refused => "refused",
         }
     }
@@ -49,7 +54,7 @@ impl OutcomeKind {
     pub const fn is_good(self) -> bool {
         match self {
             Self::Accepted | Self::Duplicate | Self::Dropped => true,
-            Self::Failed | Self::Refused => false,
+            Self::Failed | Self::OverQuota | Self::Refused => false,
         }
     }
 }
@@ -104,6 +109,14 @@ impl DropReason {
 pub enum FailureCode {
     Rule(Code),
     Dropped(DropReason),
+    Quota(QuotaCode),
+}
+
+/// The code of an event over its tenant's quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaCode {
+    OverQuota,
 }
 
 /// The outcome of one beacon in an answer.
@@ -132,6 +145,7 @@ impl Outcome {
             Self::Failed(_) => OutcomeKind::Failed,
             Self::Duplicate => OutcomeKind::Duplicate,
             Self::Dropped(_) => OutcomeKind::Dropped,
+            Self::OverQuota => OutcomeKind::OverQuota,
         }
     }
 
@@ -158,6 +172,11 @@ impl Outcome {
             Self::Dropped(reason) => Verdict {
                 code: Some(FailureCode::Dropped(*reason)),
                 message: Some(reason.message()),
+                ..plain
+            },
+            Self::OverQuota => Verdict {
+                code: Some(FailureCode::Quota(QuotaCode::OverQuota)),
+                message: Some("not kept, since the tenant has used up its events of the day"),
                 ..plain
             },
         }

@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 
 use crate::model::consent::{BrowserSignals, PrivacySignal};
 use crate::model::geo::{Geo, OffsetChange, ZoneOffsets};
@@ -50,7 +49,7 @@ pub struct RequestContext {
 /// Chromium's client hints, each header as sent.
 ///
 /// Source: <https://wicg.github.io/ua-client-hints/>
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct ClientHints {
     /// `Sec-CH-UA`.
     pub ua: Option<String>,

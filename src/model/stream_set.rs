@@ -21,6 +21,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 use super::stream::{Stream, StreamError, StreamName};
+use crate::base::order::ascending;
 
 /// One stream, or several streams of one service whose names differ in a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -162,12 +163,11 @@ impl StreamSet {
         // The shards of one member start at different places of one order, so few of them meet.
         // Those of another member have another order. An index fits the lowest byte.
         let others = (0..self.count().get()).filter(|index| *index != own_index);
-        let mut others: Vec<u64> =
-            others.map(|index| mixed(own_index, index) & !0xff | u64::from(index)).collect();
-        others.sort_unstable();
+        let keys = others.map(|index| mixed(own_index, index) & !0xff | u64::from(index));
+        let others = ascending(&mut { keys });
         let start = (rank as usize).checked_rem(others.len()).unwrap_or(0);
         let tried = others.iter().cycle().skip(start).take(others.len().min(Self::OTHERS));
-        let mut tried = tried.map(|key| self.member((key & 0xff) as u32));
+        let mut tried = tried.map(|(key, _)| self.member((key & 0xff) as u32));
         tried.find(|member| !is_sick(member)).unwrap_or(own)
     }
 

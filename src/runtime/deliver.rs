@@ -28,13 +28,16 @@ use crate::ingest::{
     DestinationRecords, IngestBatch, PendingRecord, by_destination, by_shard, divert_overflow,
 };
 use crate::model::placement::ShardNumber;
+use crate::model::quota::UtcDay;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::shard::config::ShardConfig;
 use crate::shard::device_rates::DeviceRates;
 use crate::shard::protocol::batch_request;
-use crate::shard::protocol::batch_response::BatchResponse;
+use crate::shard::protocol::batch_response::{BatchResponse, QUOTA_UNKNOWN};
+use crate::shard::protocol::quota_lease::LeaseRequest;
+use crate::shard::quotas;
 
 /// How much longer than its batches a shard may take before its records are delivered directly. It
 /// may have to call another shard, and its calls may have to wait for those of other streams.
@@ -91,7 +94,9 @@ pub async fn deliver_all(
         let direct = match config.sharding() {
             None => records,
             Some(sharding) => {
-                deliver_via_shards(batch, stats, records, sharding, config, env).await?
+                let uncounted =
+                    deliver_via_shards(batch, stats, records, sharding, config, env).await?;
+                take_quota(batch, uncounted, config, env).await?
             }
         };
         deliver_direct(batch, stats, direct, config).await?;
@@ -150,10 +155,46 @@ async fn deliver_via_shards<'a>(
     }
     *stats = stats.then(parallel);
     for (records, response) in answered {
-        batch.apply_shard_response(&records, response)?;
+        let not_admitted = batch.apply_shard_response(records, response)?;
+        direct.extend(not_admitted.into_iter().map(PendingRecord::direct));
     }
     batch.trace_sent(&direct);
     Ok(direct)
+}
+
+/// Takes what `records`, which no shard has admitted, need of the quota of their tenant: from its home,
+/// at once. A shard whose answer was lost may have counted them, too: the count is never too low. Returns those that are within it. If the home can't be asked, all are refused, since it
+/// must never be exceeded; their client sends them again.
+async fn take_quota<'a>(
+    batch: &mut IngestBatch<'a>,
+    records: Vec<PendingRecord<'a>>,
+    config: &Config,
+    env: &Env,
+) -> Result<Vec<PendingRecord<'a>>, IngestError> {
+    let items = records.iter().map(|pending| &pending.item);
+    // The records of a request have one tenant.
+    let Some((tenant, need)) = quotas::reserve::needs(items).pop() else { return Ok(records) };
+    let Some(quota) = tenant.quota else { return Ok(records) };
+    let request = LeaseRequest {
+        tenant: tenant.name.clone(),
+        day: UtcDay::of(now_ms()),
+        quota,
+        lease: None,
+        need,
+        want: need,
+    };
+    match shard_client::lease_quota(&request, env, config).await {
+        Ok(grant) => Ok(batch.keep_within_quota(records, grant.extra)),
+        Err(why) => {
+            log::error(Component::Delivery, format_args!("a quota is not known: {why}"));
+            let stream = records.first().map(|pending| pending.item.to.to_string());
+            Err(IngestError::NotDurable {
+                stream: stream.unwrap_or_default(),
+                code: QUOTA_UNKNOWN.to_owned(),
+                retry_after_s: DeliveryReport::RETRY_AFTER_S,
+            })
+        }
+    }
 }
 
 /// Sends `records` to a shard, together with those of other requests that are sent to it now.

@@ -117,7 +117,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
             return respond::json(readiness.status(), &readiness);
         }
     };
-    if allows(OperatorRole::Status, head, &config) {
+    if allows(OperatorRole::Status, head, &config, env) {
         let tenant = form_urlencoded::parse(head.query.as_bytes())
             .find_map(|(name, value)| (name == "tenant").then(|| value.into_owned()));
         let mut stored = None;
@@ -128,7 +128,7 @@ pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
                     let body = json!({ "code": "unknown_tenant", "message": format!("there is no tenant {}", truncate_for_display(name)) });
                     return respond::json(404, &body);
                 }
-                TenantEntry::Unavailable => {
+                TenantEntry::Unavailable | TenantEntry::Invalid => {
                     let error = ApiError::Ingest(IngestError::TenantsUnavailable);
                     return respond::refused(&error, CorsScope::none());
                 }

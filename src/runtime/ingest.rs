@@ -62,9 +62,9 @@ pub async fn post(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> R
     };
     let replay = head.replay_header.as_ref();
     let Authorization { tenant, cors, operator_key, request: authorized } =
-        ingest::authorize_stored(context, replay, &config, stored);
+        ingest::authorize(context, replay, &config, stored);
     if head.replay_header.is_some() {
-        operator::audit(OperatorRole::Replay, head, operator_key);
+        operator::audit(OperatorRole::Replay, head, operator_key, env);
     }
     let mut handler = IngestHandler::new(kind, request, &config, tenant);
     let batch = match authorized {
@@ -83,7 +83,7 @@ pub async fn pixel(request: &IncomingRequest, stored: Option<&StoredAnswer>) -> 
     let answer = match bindings::config(env) {
         Ok(config) => {
             let Authorization { tenant, request: authorized, .. } =
-                ingest::authorize_stored(context, None, &config, stored);
+                ingest::authorize(context, None, &config, stored);
             let mut handler = IngestHandler::new(RequestKind::Pixel, request, &config, tenant);
             let batch = match authorized {
                 Ok(authorized) => handler.query(&authorized).await,
@@ -147,9 +147,12 @@ impl<'a> IngestHandler<'a> {
         if replay.is_none() {
             self.check_rate(&authorized.tenant.name).await?;
         }
-        let limit = config.limits.max_body_bytes;
-        // A replay may send a record, which is larger than its beacon was.
-        let limit = if replay.is_some() { limit.max(MAX_BYTES) } else { limit };
+        let limit = authorized.limits().max_body_bytes;
+        // A replay may send a record, which is larger than its beacon was, or what a server sent.
+        let limit = match replay {
+            Some(_) => config.larger_limits.max_body_bytes.max(MAX_BYTES),
+            None => limit,
+        };
         self.reserve(head.content_length.map_or(limit, |length| length.min(limit)))?;
         let bytes = request.body(limit).await;
         self.summary.read_ms = self.elapsed_ms();
@@ -220,7 +223,7 @@ impl<'a> IngestHandler<'a> {
         stored: &'a OnceCell<Option<StoredAnswer>>,
     ) -> Result<IngestBatch<'a>, IngestError> {
         let Self { request: request @ IncomingRequest { head, env, .. }, config, .. } = *self;
-        let limits = &config.protocol_limits;
+        let limits = &config.larger_limits;
         // The key may be in the body.
         self.check_rate(protocol.name()).await?;
         let limit = limits.max_body_bytes;
@@ -255,7 +258,7 @@ impl<'a> IngestHandler<'a> {
         context.other_keys.extend(items.iter().filter_map(|items| items.write_key.clone()));
         let found = tenants::of_counted_request(context, env).await;
         let stored = stored.get_or_init(|| found).as_ref();
-        let mut authorized = ingest::authorize_stored(context, None, config, stored).request?;
+        let mut authorized = ingest::authorize(context, None, config, stored).request?;
         self.summary.tenant = Some(&authorized.tenant.name);
         authorized.check_signature(&bytes)?;
         let mut ids = EventIdGenerator::new(context.received_at, bindings::random());

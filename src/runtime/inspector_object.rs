@@ -18,6 +18,7 @@ use super::shard_client::ShardCallError;
 use super::storage::Sqlite;
 use super::{bindings, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::json::from_json;
 use crate::config::operator_keys::OperatorRole;
 use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
@@ -99,7 +100,7 @@ pub async fn answer(
         InspectorRoute::Page => file("", "text/html; charset=utf-8", env).await,
         InspectorRoute::File(name) if name.ends_with(".css") => file(name, "text/css", env).await,
         InspectorRoute::File(name) => file(name, "text/javascript", env).await,
-        InspectorRoute::Api(_) if !allows(OperatorRole::Inspect, head, &config) => {
+        InspectorRoute::Api(_) if !allows(OperatorRole::Inspect, head, &config, env) => {
             Err(ApiError::InspectorUnauthorized)
         }
         InspectorRoute::Api(api) => {
@@ -127,8 +128,7 @@ pub async fn answer(
 fn inspected(answer: &[u8]) -> Result<Reply, ApiError> {
     let answer = String::from_utf8_lossy(answer);
     let (preface, json) = answer.split_once('\n').ok_or(ApiError::InspectorUnavailable)?;
-    let preface =
-        serde_json::from_str::<Preface>(preface).map_err(|_| ApiError::InspectorUnavailable)?;
+    let preface = from_json::read::<Preface>(preface).ok_or(ApiError::InspectorUnavailable)?;
     if let Some(unproven) = preface.unproven {
         return Err(ApiError::Unproven(unproven));
     }
@@ -207,8 +207,7 @@ impl Inspector {
 
     /// Applies a report.
     fn take(&self, body: &str) -> Result<Vec<u8>, String> {
-        let report: InspectorReport =
-            serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let report: InspectorReport = from_json::read(body).ok_or("the report can't be read")?;
         self.with(|rows, storage| rows.take(storage, report, now_ms()))?;
         Ok(Vec::new())
     }

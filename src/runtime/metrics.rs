@@ -9,6 +9,7 @@ use super::bindings::bound;
 use super::log::{self, Component};
 use crate::config::STORE;
 use crate::config::log_sampling::LogSampling;
+use crate::config::operator_keys::OperatorRole;
 use crate::ingest::summary::RequestSummary;
 use crate::model::protocol::Protocol;
 use crate::shard::spill::BacklogStats;
@@ -46,6 +47,15 @@ pub fn tee(env: &Env, protocol: Protocol, status: Option<u16>) {
     if status.is_none_or(|status| status >= 400) {
         let status = status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
         log::warning(Component::Runtime, format!("the tee of {protocol} answered {status}"));
+    }
+}
+
+/// Writes a point of a request with an operator's key, which `role` allows or not. Unlike the log,
+/// points are not sampled until there are many.
+pub fn operator(env: &Env, role: OperatorRole, method: &str, is_allowed: bool) {
+    if bound(env).has_metrics {
+        let result = if is_allowed { "allowed" } else { "refused" };
+        point(env, role.name(), &["operator", role.name(), method, result], &[1.0]);
     }
 }
 

@@ -24,6 +24,7 @@ pub mod aws_http;
 pub mod bindings;
 pub mod byte_budget;
 pub mod deliver;
+pub mod demo;
 pub mod error;
 pub mod gate;
 pub mod gather;
@@ -54,10 +55,10 @@ use worker::Env;
 use worker::wasm_bindgen::JsValue;
 
 use crate::ingest::authorize::CorsScope;
-use crate::model::endpoint::{Endpoint, plain};
+use crate::model::endpoint::{DemoPage, Endpoint, plain};
 use error::ApiError;
 use io::Caller;
-use request::{IncomingRequest, Method};
+use request::{IncomingRequest, Method, RequestHead};
 use respond::Reply;
 
 /// Answers a request to `caller`, now or later.
@@ -73,7 +74,7 @@ async fn answer(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
     let refused_to_pages = |error: ApiError| respond::refused(&error, CorsScope::none());
-    let address = match address(&head.path, env) {
+    let address = match address(head, env) {
         Ok(address) => address,
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
         Err(error) => return protocols::answer(request).await.unwrap_or_else(|| refused(error)),
@@ -109,20 +110,24 @@ async fn answer(request: &IncomingRequest) -> Reply {
         (Endpoint::Quarantine, _) => {
             quarantine::answer(head, env).await.map_or_else(refused_to_pages, respond::row)
         }
+        (Endpoint::Demo(page), _) => demo::answer(page, head, env).await.unwrap_or_else(refused),
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }
     }
 }
 
-/// Returns the endpoint of `path`. If the configuration has errors, an unknown path may be one of
-/// its custom paths, so those errors are returned.
-fn address<'a>(path: &'a str, env: &Env) -> Result<Endpoint<'a>, ApiError> {
+/// Returns the endpoint that a request asks for. If the configuration has errors, an unknown path may
+/// be one of its custom paths, so those errors are returned.
+fn address<'a>(head: &'a RequestHead, env: &Env) -> Result<Endpoint<'a>, ApiError> {
+    let path = head.path.as_str();
     if let Some(usual) = Endpoint::usual(path) {
         return Ok(usual);
     }
     let plain = plain(path);
     let config = bindings::config(env)?;
     let own = config.addresses.find(path).or_else(|| config.addresses.endpoint(&plain?));
-    own.ok_or(ApiError::NotFound)
+    let is_read = matches!(head.method, Method::Get | Method::Head);
+    let demo = || is_read.then(|| DemoPage::of(path)).flatten().map(Endpoint::Demo);
+    own.or_else(demo).ok_or(ApiError::NotFound)
 }

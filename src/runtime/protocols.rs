@@ -75,7 +75,7 @@ async fn events(
     }
     handler.report(batch, answer.status, outcomes.err()).await;
     let stored = stored.get().and_then(Option::as_ref);
-    let cors = ingest::authorize_stored(&context, None, config, stored).cors;
+    let cors = ingest::authorize(&context, None, config, stored).cors;
     respond::dialect(answer, cors).tee(handler.tee.take())
 }
 

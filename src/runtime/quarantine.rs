@@ -40,7 +40,7 @@ pub enum QuarantineAnswer {
 /// that no route names any more.
 pub async fn answer(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
-    if !allows(OperatorRole::Quarantine, head, &config) {
+    if !allows(OperatorRole::Quarantine, head, &config, env) {
         return Err(IngestError::Replay(ReplayError::NotAllowed).into());
     }
     let stream = stream_of_query(&head.query)?;

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
@@ -12,7 +11,7 @@ use super::io::{self, BodyError};
 use crate::ingest::authorize;
 use crate::ingest::error::IngestError;
 use crate::model::consent::BrowserSignals;
-use crate::model::geo::{Geo, OffsetChange, ZoneOffsets};
+use crate::model::geo::{Geo, ZoneOffsets};
 use crate::model::replay::ReplayHeader;
 use crate::model::request::{ClientHints, RequestContext};
 use crate::pipeline::decode;
@@ -30,9 +29,7 @@ extern "C" {
     fn request_headers(request: &JsValue) -> String;
 }
 
-/// The request as `request_info.js` describes it.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+/// The request as `request_info.js` describes it, with its texts in this order. None of them is empty.
 struct RequestFields {
     method: String,
     url: String,
@@ -47,16 +44,63 @@ struct RequestFields {
     authorization: Option<String>,
     replay: Option<String>,
     signature: Option<String>,
-    ip: Option<String>,
+    ip: Option<IpAddr>,
     user_agent: Option<String>,
     accept_language: Option<String>,
-    gpc: bool,
-    dnt: bool,
+    signals: BrowserSignals,
     client_hints: ClientHints,
     geo: Geo,
-    utc_offset_minutes: Option<i32>,
-    #[serde(default)]
-    utc_offset_changes: Vec<OffsetChange>,
+    offsets: ZoneOffsets,
+}
+
+impl RequestFields {
+    /// Parses the array of texts. It is of our own script. If it were not, the path would be unknown.
+    fn parse(texts: &str) -> Self {
+        let texts: Vec<Option<String>> = serde_json::from_str(texts).unwrap_or_default();
+        let mut texts = texts.into_iter();
+        let mut next = || texts.next().flatten();
+        Self {
+            method: next().unwrap_or_default(),
+            url: next().unwrap_or_default(),
+            origin: next(),
+            referer: next(),
+            content_type: next(),
+            content_encoding: next(),
+            content_length: next().and_then(|digits| digits.parse().ok()),
+            asked_headers: next(),
+            if_none_match: next(),
+            write_key: next(),
+            authorization: next(),
+            replay: next(),
+            signature: next(),
+            ip: next().and_then(|address| address.parse().ok()),
+            user_agent: next(),
+            accept_language: next(),
+            signals: BrowserSignals {
+                gpc: next().as_deref() == Some("1"),
+                dnt: next().as_deref() == Some("1"),
+            },
+            client_hints: ClientHints {
+                ua: next(),
+                mobile: next(),
+                platform: next(),
+                full_version_list: next(),
+                platform_version: next(),
+                model: next(),
+            },
+            geo: Geo {
+                country: next(),
+                region: next(),
+                city: next(),
+                continent: next(),
+                timezone: next(),
+                colo: next(),
+                asn: next().and_then(|digits| digits.parse().ok()),
+                as_organization: next(),
+            },
+            offsets: next().as_deref().map(ZoneOffsets::parse).unwrap_or_default(),
+        }
+    }
 }
 
 /// The parts of a request that decide how it is handled and how its body is read.
@@ -125,12 +169,11 @@ impl IncomingRequest {
 }
 
 fn zone_offsets(zone: &str) -> ZoneOffsets {
-    serde_json::from_str(&offsets_of_zone(zone)).unwrap_or_default()
+    ZoneOffsets::parse(&offsets_of_zone(zone))
 }
 
 fn read(request: &JsValue) -> (RequestHead, RequestContext) {
-    // The text is from our own script, so it parses. If it did not, the path would be unknown.
-    let fields: RequestFields = serde_json::from_str(&request_info(request)).unwrap_or_default();
+    let fields = RequestFields::parse(&request_info(request));
     let method = match fields.method.as_str() {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
@@ -181,14 +224,14 @@ fn read(request: &JsValue) -> (RequestHead, RequestContext) {
         origin: fields
             .origin
             .or_else(|| decode::origin_of(&fields.referer.filter(|_| method == Method::Get)?)),
-        ip: fields.ip.and_then(|ip| ip.parse::<IpAddr>().ok()),
+        ip: fields.ip,
         user_agent: fields.user_agent,
         client_hints: fields.client_hints,
         accept_language: fields.accept_language,
-        signals: BrowserSignals { gpc: fields.gpc, dnt: fields.dnt },
+        signals: fields.signals,
         geo: fields.geo,
-        utc_offset_minutes: fields.utc_offset_minutes,
-        utc_offset_changes: fields.utc_offset_changes,
+        utc_offset_minutes: fields.offsets.utc_offset_minutes,
+        utc_offset_changes: fields.offsets.utc_offset_changes,
         zone_offsets: Some(zone_offsets),
         replayed: None,
     };

@@ -146,7 +146,7 @@ pub fn preflight(
     methods: &'static str,
     asked: Option<&str>,
 ) -> Reply {
-    let authorize = |config| ingest::authorize_stored(context, None, config, stored);
+    let authorize = |config| ingest::authorize(context, None, config, stored);
     let authorization = config.map(authorize);
     let cors_scope = match authorization {
         None => CorsScope::any(context),

@@ -9,6 +9,8 @@ use crate::config::Config;
 use crate::model::placement::{ShardNumber, location_hint};
 use crate::shard::protocol::batch_response::BatchResponse;
 use crate::shard::protocol::error::ShardError;
+use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest};
+use crate::shard::quotas::ledger;
 
 /// The calls that a shard accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum ShardMethod {
     Batch,
     /// Returns the sessions of devices that now belong to another shard.
     ExportSessions,
+    /// Grants events of a tenant's quota, in the tenant's home.
+    LeaseQuota,
     Status,
     /// Returns the next quarantined row.
     Quarantine,
@@ -31,9 +35,10 @@ pub enum ShardMethod {
 }
 
 impl ShardMethod {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Batch,
         Self::ExportSessions,
+        Self::LeaseQuota,
         Self::Status,
         Self::Quarantine,
         Self::DeleteQuarantined,
@@ -47,6 +52,7 @@ impl ShardMethod {
         match self {
             Self::Batch => "batch",
             Self::ExportSessions => "export_sessions",
+            Self::LeaseQuota => "lease_quota",
             Self::Status => "status",
             Self::Quarantine => "quarantine",
             Self::DeleteQuarantined => "delete_quarantined",
@@ -134,6 +140,21 @@ async fn of_shard(
 ) -> Result<ObjectValue, ShardCallError> {
     let (name, hint) = (format!("shard-{number}"), location_hint(&config.aws.region));
     call("SHARD", &name, hint, method.name(), body, milliseconds, env).await
+}
+
+/// How long a tenant's home may take to answer, in milliseconds.
+const QUOTA_MS: u64 = 2_000;
+
+/// Asks the home of a tenant for events of its quota.
+pub async fn lease_quota(
+    request: &LeaseRequest,
+    env: &Env,
+    config: &Config,
+) -> Result<LeaseGrant, ShardCallError> {
+    let home = ledger::home_of(&request.tenant);
+    let answer =
+        shard(home, ShardMethod::LeaseQuota, &request.encode(), QUOTA_MS, env, config).await?;
+    LeaseGrant::decode(&answer).map_err(|error| ShardError::from(error).into())
 }
 
 /// Calls the object for reports. It has the class of the shards, but is none.

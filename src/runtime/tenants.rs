@@ -76,6 +76,7 @@ pub async fn named(name: &str, env: &Env) -> TenantEntry<Rc<StoredTenant>> {
     match found {
         StoredAnswer::Found { tenant, .. } => TenantEntry::Found(tenant),
         StoredAnswer::Unknown => TenantEntry::Unknown,
+        StoredAnswer::Invalid => TenantEntry::Invalid,
         StoredAnswer::Unavailable | StoredAnswer::RateLimited => TenantEntry::Unavailable,
     }
 }
@@ -116,6 +117,7 @@ fn find<'a>(
                 }
                 TenantEntry::Unknown => continue,
                 TenantEntry::Unavailable => StoredAnswer::Unavailable,
+                TenantEntry::Invalid => StoredAnswer::Invalid,
             };
             if matches!(best, StoredAnswer::Unknown) {
                 best = found;
@@ -155,7 +157,8 @@ async fn read(
     let value = io::entry(store, entry, MAX_VALUE_BYTES, READ_MS).await;
     let (read, problem) = match parsed(entry, value, config) {
         Ok(read) => (read, None),
-        Err(problem) => (EntryRead::Failed, Some(problem)),
+        Err(problem @ ReadError::Unavailable) => (EntryRead::Failed, Some(problem)),
+        Err(problem @ ReadError::Invalid(_)) => (EntryRead::Invalid, Some(problem)),
     };
     let (known, failures) = {
         let mut cache = cache.borrow_mut();

@@ -61,6 +61,7 @@ mod tests {
     use crate::model::record::tests::record;
     use crate::model::stream::Stream;
     use crate::shard::batcher::BatchLimits;
+    use crate::shard::spill::row::TenantRecord;
     use crate::shard::spill::{LONGEST_MS, Spill, SpillConfig};
     use crate::shard::storage::tests::Memory;
 
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[derive(Debug, Clone)]
-    enum Act {
+    enum AlarmAct {
         /// A delivery of new records gives up, and this many are spilled.
         Spill { records: usize, token: bool },
         /// Time passes, and the alarm fires if it is set for that time.
@@ -135,18 +136,15 @@ mod tests {
         ]
     }
 
-    fn act() -> impl Strategy<Value = Act> {
+    fn act() -> impl Strategy<Value = AlarmAct> {
         let records = (1_usize..20, any::<bool>());
         prop_oneof![
-            records.prop_map(|(records, token)| Act::Spill { records, token }),
-            (1_u64..70_000).prop_map(Act::Wait),
-            (ends(), 0_u64..10_000, any::<u32>()).prop_map(|(ends, took_ms, random)| Act::End {
-                ends,
-                took_ms,
-                random
-            }),
-            Just(Act::Parcel),
-            Just(Act::LoseAlarm),
+            records.prop_map(|(records, token)| AlarmAct::Spill { records, token }),
+            (1_u64..70_000).prop_map(AlarmAct::Wait),
+            (ends(), 0_u64..10_000, any::<u32>())
+                .prop_map(|(ends, took_ms, random)| AlarmAct::End { ends, took_ms, random }),
+            Just(AlarmAct::Parcel),
+            Just(AlarmAct::LoseAlarm),
         ]
     }
 
@@ -262,9 +260,10 @@ mod tests {
             let mut is_redelivered_since = None;
             for act in acts {
                 match act {
-                    Act::Spill { records, token } => {
+                    AlarmAct::Spill { records, token } => {
                         let records: Vec<Record> = (0..records).map(|n| record(&n.to_string())).collect();
-                        let refs: Vec<&Record> = records.iter().collect();
+                        let refs: Vec<TenantRecord<'_>> =
+                            records.iter().map(|record| TenantRecord { tenant: "a", record }).collect();
                         let ObjectWithAlarm { spill, storage, stream, now, .. } = &mut object;
                         spill.push(storage, stream, &refs, *now).unwrap();
                         match token {
@@ -273,10 +272,10 @@ mod tests {
                         }
                         object.wake_by(object.spill.wake_at());
                     }
-                    Act::Wait(milliseconds) => object.wait_until(object.now + milliseconds),
-                    Act::End { ends, took_ms, random } => object.tries.push((ends, took_ms, random)),
-                    Act::Parcel => object.wake_by(object.spill.wake_at()),
-                    Act::LoseAlarm => {
+                    AlarmAct::Wait(milliseconds) => object.wait_until(object.now + milliseconds),
+                    AlarmAct::End { ends, took_ms, random } => object.tries.push((ends, took_ms, random)),
+                    AlarmAct::Parcel => object.wake_by(object.spill.wake_at()),
+                    AlarmAct::LoseAlarm => {
                         object.rings_at = None;
                         is_redelivered_since.get_or_insert(object.now);
                     }

@@ -10,14 +10,18 @@
 //! of its batches, so all close if one is full or has lingered.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::order::ascending;
 use crate::delivery::StreamBatch;
+use crate::model::quota::ItemTenant;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::shard::arrivals::Arrivals;
 use crate::shard::dedup::DedupKey;
+use crate::shard::tenant_share::TenantTotals;
 
 /// The id of a batch, unique until the object is lost.
 pub type BatchId = u64;
@@ -64,8 +68,9 @@ struct OpenBatch {
     id: BatchId,
     to: StreamSet,
     records: Vec<Record>,
-    seen_keys: Vec<Option<DedupKey>>,
+    origins: Vec<RecordOrigin>,
     bytes: usize,
+    of_tenants: TenantTotals,
     limits: OpenLimits,
     opened_at: Milliseconds,
     /// The thousandths of a request that came in the second before it was opened.
@@ -102,13 +107,22 @@ impl OpenBatch {
     }
 }
 
+/// What a shard knows of a record besides its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordOrigin {
+    /// The dedup key, if it is an event.
+    pub seen_key: Option<DedupKey>,
+    pub tenant: Arc<ItemTenant>,
+}
+
 /// A batch in flight, without its records.
 #[derive(Debug)]
 pub struct InFlightBatch {
-    /// The dedup key of each record, if it is an event.
-    pub seen_keys: Vec<Option<DedupKey>>,
+    /// The origin of each record.
+    pub origins: Vec<RecordOrigin>,
     stream: Stream,
     bytes: usize,
+    of_tenants: TenantTotals,
 }
 
 /// The records in memory.
@@ -155,7 +169,7 @@ impl Batcher {
         &mut self,
         to: &StreamSet,
         record: Record,
-        seen_key: Option<DedupKey>,
+        origin: RecordOrigin,
         now: Milliseconds,
         limits: impl FnOnce() -> OpenLimits,
     ) -> (Slot, Fullness) {
@@ -167,8 +181,9 @@ impl Batcher {
                 id: self.next,
                 to: to.clone(),
                 records: Vec::new(),
-                seen_keys: Vec::new(),
+                origins: Vec::new(),
                 bytes: 0,
+                of_tenants: TenantTotals::default(),
                 limits: limits(),
                 opened_at: now,
                 recent_requests,
@@ -184,8 +199,10 @@ impl Batcher {
         let slot = Slot { batch: open.id, index: open.records.len() };
         let bytes = record.bytes().len();
         open.bytes = open.bytes.saturating_add(bytes);
+        open.of_tenants.add(&origin.tenant.name, bytes as u64);
         open.records.push(record);
-        open.seen_keys.push(seen_key);
+        let seen_key = origin.seen_key;
+        open.origins.push(origin);
         self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);
         if let Some(seen_key) = seen_key {
             self.places.insert(seen_key, slot);
@@ -209,6 +226,23 @@ impl Batcher {
         self.buffer_bytes.saturating_sub(marked_for_spill)
     }
 
+    /// Returns the bytes of a tenant's records in memory that are not marked for the spill, and the bytes of
+    /// all its records in memory.
+    pub fn bytes_of(&self, tenant: &str) -> (u64, u64) {
+        let of = |totals: &TenantTotals| totals.of(tenant);
+        let in_flight = self.under_way.values().map(|batch| of(&batch.of_tenants));
+        let in_flight = in_flight.fold(0, u64::saturating_add);
+        let (mut unmarked, mut all) = (in_flight, in_flight);
+        for open in &self.open {
+            let bytes = of(&open.of_tenants);
+            all = all.saturating_add(bytes);
+            if open.closes_when != ClosesWhen::Now {
+                unmarked = unmarked.saturating_add(bytes);
+            }
+        }
+        (unmarked, all)
+    }
+
     /// Marks the open batches of these streams and stream sets to be closed now.
     pub fn mark_for_spill(&mut self, of: impl Fn(&StreamSet) -> bool) {
         for open in self.open.iter_mut().filter(|open| of(&open.to)) {
@@ -226,8 +260,8 @@ impl Batcher {
     /// for `linger_ms` at most, oldest first; and when the next of the others will have lingered. One
     /// that is opened while another lingers has lingered when that one has.
     pub fn due(&self, now: Milliseconds, linger_ms: u64) -> (Vec<BatchId>, Option<Milliseconds>) {
-        let mut oldest_first: Vec<&OpenBatch> = self.open.iter().collect();
-        oldest_first.sort_unstable_by_key(|open| open.id);
+        let order = ascending(&mut self.open.iter().map(|open| open.id));
+        let oldest_first = order.iter().filter_map(|(_, at)| self.open.get(*at));
         let (mut due, mut wake_at, mut oldest_until) = (Vec::new(), None, 0);
         for open in oldest_first {
             if open.closes_when != ClosesWhen::Lingered || open.is_full() {
@@ -277,8 +311,9 @@ impl Batcher {
     /// Closes a batch, for `stream`. Returns `None` if it was closed before.
     pub fn close(&mut self, id: BatchId, stream: Stream) -> Option<StreamBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
-        let OpenBatch { records, seen_keys, bytes, .. } = self.open.swap_remove(position);
-        self.under_way.insert(id, InFlightBatch { seen_keys, stream: stream.clone(), bytes });
+        let OpenBatch { records, origins, bytes, of_tenants, .. } = self.open.swap_remove(position);
+        let in_flight = InFlightBatch { origins, stream: stream.clone(), bytes, of_tenants };
+        self.under_way.insert(id, in_flight);
         Some(StreamBatch { stream, records })
     }
 
@@ -286,8 +321,8 @@ impl Batcher {
     pub fn end(&mut self, id: BatchId) -> Option<InFlightBatch> {
         let ended = self.under_way.remove(&id)?;
         self.buffer_bytes = self.buffer_bytes.saturating_sub(ended.bytes);
-        for seen_key in ended.seen_keys.iter().flatten() {
-            self.places.remove(seen_key);
+        for seen_key in ended.origins.iter().filter_map(|origin| origin.seen_key) {
+            self.places.remove(&seen_key);
         }
         Some(ended)
     }
@@ -315,6 +350,11 @@ mod tests {
         DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id.unwrap(), None)
     }
 
+    fn origin(seen_key: Option<DedupKey>) -> RecordOrigin {
+        let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+        RecordOrigin { seen_key, tenant }
+    }
+
     const fn unaggregated(call: BatchLimits) -> OpenLimits {
         OpenLimits { call, aggregate_bytes: None }
     }
@@ -335,7 +375,7 @@ mod tests {
         batch_limits: BatchLimits,
     ) -> (Slot, Fullness) {
         let limits = || unaggregated(batch_limits);
-        batches.add(&stream(name).into(), sized(bytes), None, 0, limits)
+        batches.add(&stream(name).into(), sized(bytes), origin(None), 0, limits)
     }
 
     #[test]
@@ -439,9 +479,15 @@ mod tests {
         let batch_limits = || unaggregated(BatchLimits { bytes: 1_000, records: 9 });
         let mut batches = Batcher::default();
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
-            batches.add(&stream(name).into(), sized(10), Some(seen_key(key)), 0, batch_limits);
+            batches.add(
+                &stream(name).into(),
+                sized(10),
+                origin(Some(seen_key(key))),
+                0,
+                batch_limits,
+            );
         }
-        batches.add(&stream("firehose:a").into(), sized(100), None, 0, batch_limits);
+        batches.add(&stream("firehose:a").into(), sized(100), origin(None), 0, batch_limits);
         let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
         let slot = |batch, index| Some(Slot { batch, index });
         let all = [slot(1, 0), slot(1, 1), slot(2, 0)];
@@ -450,7 +496,8 @@ mod tests {
         close(&mut batches, 1).unwrap();
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
         let ended = batches.end(1).unwrap();
-        assert_eq!(ended.seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
+        let seen_keys: Vec<_> = ended.origins.iter().map(|origin| origin.seen_key).collect();
+        assert_eq!(seen_keys, [Some(seen_key(1)), Some(seen_key(2)), None]);
         assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, slot(2, 0)], 10));
         assert!(batches.end(1).is_none());
         close(&mut batches, 2).unwrap();

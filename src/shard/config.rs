@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::tenant_share::TenantShare;
 use super::{dedup, sessions, spill};
 use crate::model::placement::ShardNumber;
 
@@ -15,6 +16,10 @@ pub struct ShardConfig {
     pub linger_ms: u64,
     /// The most bytes of records that a shard holds in memory.
     pub buffer_bytes: usize,
+    /// The share of a tenant in each shard.
+    pub tenant_share: TenantShare,
+    /// The new devices of a shard in a day, of which each tenant has a share.
+    pub new_devices_per_day: u64,
     /// The most events of a device in a minute; those above it overflow.
     pub device_events_per_minute: u32,
     /// When sessions end.
@@ -43,6 +48,8 @@ impl Default for ShardConfig {
             linger_ms: 100,
             // Several shards may share the 128 MB of one isolate.
             buffer_bytes: 4_194_304,
+            tenant_share: TenantShare::WHOLE,
+            new_devices_per_day: 1_000_000,
             device_events_per_minute: 3_000,
             session: sessions::SessionConfig::default(),
             session_start_events: Vec::new(),

@@ -9,16 +9,20 @@
 //! ```text
 //! admitted = shard.admit(items)                 // an Admission for each item
 //! for (batch, action) in shard.next_actions()   // the batches that may start now
-//!     settled = shard.settle(batch, deliver(action)) // an ItemStatus for each record: answer now
+//!     report = deliver(action)
+//!     result = shard.apply_report(batch, report) // an ItemStatus for each record: answer now
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
-//! [`device_rates`] finds devices that send too much. [`protocol`] has the messages of a shard, and [`storage`] its tables. [`sessions`] assigns
-//! events to sessions, [`device_store`] keeps the sessions of all devices, and [`dedup`] remembers
-//! seen events. [`batcher`] holds the records in memory, for as long
-//! as [`arrivals`] makes it worth the wait, and [`spill`] those in storage. [`alarm`]
-//! sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when a checkpoint is written.
+//! [`admission`] decides about each item. For it, [`sessions`] assigns events to sessions, [`device_store`] keeps
+//! the sessions of all devices, [`dedup`] remembers seen events, and [`device_rates`] finds devices
+//! that send too much. [`quotas`] counts the events of tenants with a daily quota, and
+//! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`batcher`] holds
+//! the records in memory, for as long as [`arrivals`] makes it worth the wait, and [`spill`] those in
+//! storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
+//! a checkpoint is written. [`protocol`] has the messages of a shard, and [`storage`] its tables.
 
+pub mod admission;
 pub mod alarm;
 pub mod arrivals;
 pub mod batcher;
@@ -28,31 +32,39 @@ pub mod dedup;
 pub mod device_rates;
 pub mod device_store;
 pub mod protocol;
+pub mod quotas;
 pub mod sessions;
 pub mod spill;
 pub mod storage;
+pub mod tenant_counts;
+pub mod tenant_share;
+pub mod tenant_use;
+
+use std::sync::Arc;
 
 use crate::base::clock::Milliseconds;
 use crate::delivery::StreamBatch;
 use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
-use crate::model::device_key::DeviceKey;
 use crate::model::placement::ShardNumber;
 use crate::model::record::Record;
-use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
-use crate::shard::dedup::{DedupKey, DedupWindow};
-use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, Slot};
+use crate::shard::dedup::DedupWindow;
+use crate::shard::quotas::leases::{OverQuota, QuotaLeases};
+pub use admission::{Admission, AdmitError, AdmitRequest, AdmitResult, Refusal};
+use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, RecordOrigin, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
 use device_rates::DeviceRates;
 use device_store::DeviceStore;
-use protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
-use protocol::batch_response::ItemStatus;
-use spill::{BacklogStats, Spill, SpillError, SpillUsage};
+use protocol::batch_response::{ItemStatus, TENANT_SHARE_FULL};
+use spill::row::TenantRecord;
+use spill::{BacklogStats, FullTenant, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
+use tenant_share::TenantShare;
+use tenant_use::{IdKind, TenantUse};
 
 /// The state of a shard.
 #[derive(Debug)]
@@ -66,32 +78,12 @@ pub struct ShardCore {
     checkpoint_schedule: CheckpointSchedule,
     /// The most bytes of records in memory.
     max_held_bytes: usize,
+    tenant_share: TenantShare,
+    tenant_use: TenantUse,
     device_rates: DeviceRates,
     /// The most events of a device in a minute, before it overflows.
     device_events_per_minute: u32,
-}
-
-/// The state of an item after its admission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    Duplicate,
-    /// It is queued in this slot.
-    Queued(Slot),
-    /// Its event is queued in this slot already, and shares its result.
-    DuplicateOf(Slot),
-}
-
-/// The result of an admission.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct AdmitResult {
-    /// One admission for each item, in their order.
-    pub admissions: Vec<Admission>,
-    /// The session of each item that has one.
-    pub sessions: Vec<Option<SessionInfo>>,
-    /// The devices that overflow: their next events should go to any shard.
-    pub overflowing: Vec<DeviceKey>,
-    /// The batches that the driver has to close.
-    pub events: BatchEvents,
+    quotas: QuotaLeases,
 }
 
 /// Batches that the driver has to close.
@@ -109,12 +101,12 @@ impl BatchEvents {
         batches: &mut Batcher,
         to: &StreamSet,
         record: Record,
-        seen_key: Option<DedupKey>,
+        origin: RecordOrigin,
         now: Milliseconds,
         destinations: &Destinations,
     ) -> Slot {
         let limits = || open_limits(to.first(), destinations);
-        let (slot, fullness) = batches.add(to, record, seen_key, now, limits);
+        let (slot, fullness) = batches.add(to, record, origin, now, limits);
         if slot.index == 0 {
             self.opened.push(slot.batch);
         }
@@ -139,6 +131,10 @@ pub struct ShardStatus {
     pub fill: SpillUsage,
     /// The number of stored rows that this version cannot read.
     pub unreadable: u64,
+    /// The first tenants that are over their quotas.
+    pub over_quota: Vec<OverQuota>,
+    /// The tenants that have their share of the spill.
+    pub full_tenants: Vec<FullTenant>,
 }
 
 /// The next step for a closed batch.
@@ -160,36 +156,6 @@ pub struct NextActions {
     pub wake_at: Option<Milliseconds>,
     /// Whether a batch waits for a free call, or for the end of another batch of its stream.
     pub is_blocked: bool,
-}
-
-/// Whether the event of an item was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SeenState {
-    Seen,
-    New,
-}
-
-/// Whether a request fits into memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BufferState {
-    HasRoom,
-    /// It fits only once the records of failing streams are spilled.
-    IsFull,
-}
-
-/// Why a shard accepts no request now; the runtime then delivers directly.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AdmitError {
-    #[error("shard holds {held} bytes, limit {limit}")]
-    BufferFull {
-        /// Bytes in memory.
-        held: usize,
-        /// The most bytes in memory.
-        limit: usize,
-    },
-    /// The sessions of a device cannot be read.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
 }
 
 /// The result of a record in a batch.
@@ -233,8 +199,11 @@ impl ShardCore {
             spill: Spill::load(storage, sharding.spill, now)?,
             checkpoint_schedule: CheckpointSchedule::default(),
             max_held_bytes: sharding.buffer_bytes,
+            tenant_share: sharding.tenant_share,
+            tenant_use: TenantUse::load(storage, sharding)?,
             device_rates: DeviceRates::default(),
             device_events_per_minute: sharding.device_events_per_minute,
+            quotas: QuotaLeases::default(),
         })
     }
 
@@ -242,154 +211,6 @@ impl ShardCore {
     #[must_use]
     pub fn with_number(self, number: ShardNumber) -> Self {
         Self { number, ..self }
-    }
-
-    /// Admits the items of a request. `random` is drawn anew for each session. If memory is full,
-    /// it marks the batches of failing streams for the spill, as a direct delivery would fail as
-    /// well. [`ShardCore::next_actions`] starts them, whatever this returns.
-    pub fn admit(
-        &mut self,
-        items: Vec<ShardItem<'_>>,
-        storage: &impl Storage,
-        destinations: &Destinations,
-        now: Milliseconds,
-        random: impl Fn() -> [u8; 10],
-        is_sick: impl Fn(&Stream) -> bool,
-    ) -> Result<AdmitResult, AdmitError> {
-        let number = self.number;
-        let is_sick = |set: &StreamSet| is_sick(&set.member_for(number, &is_sick));
-        let fullness = self.make_room_for(&items, self.max_held_bytes, is_sick)?;
-        let seen = self.seen(&items, storage, now);
-        // All sessions come first: if one cannot be read, no record was queued.
-        let sessions = self.observe(&items, &seen, storage, now, random)?;
-        let overflowing = self.count_devices(&items, now);
-        let mut admitted = AdmitResult { overflowing, ..AdmitResult::default() };
-        self.batches.next_request();
-        for ((item, session), seen) in items.into_iter().zip(&sessions).zip(seen) {
-            let ShardItem { to, record, event, .. } = item;
-            let seen_key = event.as_ref().map(EventIdentity::seen_key);
-            if let Some(admission) =
-                seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen))
-            {
-                admitted.admissions.push(admission);
-                continue;
-            }
-            let record = match session {
-                Some(session) => record.in_session(session),
-                None => record,
-            };
-            let batches = &mut self.batches;
-            let slot = admitted.events.add(batches, &to, record, seen_key, now, destinations);
-            admitted.admissions.push(Admission::Queued(slot));
-        }
-        if fullness == BufferState::IsFull {
-            self.batches.mark_for_spill(is_sick);
-        }
-        admitted.sessions = sessions;
-        Ok(admitted)
-    }
-
-    /// Counts the events of each device in `items`. Returns the devices that overflow.
-    fn count_devices(&mut self, items: &[ShardItem<'_>], now: Milliseconds) -> Vec<DeviceKey> {
-        let mut overflowing = Vec::new();
-        for event in items.iter().filter_map(|item| item.event) {
-            if event.device != DeviceIdentity::Unknown
-                && self.device_rates.count(event.key, self.device_events_per_minute, now)
-                && !overflowing.contains(&event.key)
-            {
-                overflowing.push(event.key);
-            }
-        }
-        overflowing
-    }
-
-    /// Returns whether each item's event was seen.
-    fn seen(
-        &self,
-        items: &[ShardItem<'_>],
-        storage: &impl Storage,
-        now: Milliseconds,
-    ) -> Vec<SeenState> {
-        let events = || items.iter().filter_map(|item| item.event.as_ref());
-        let keys: Vec<DedupKey> = events().map(EventIdentity::seen_key).collect();
-        let mut seen = self.seen.contains(storage, &keys, now).into_iter();
-        let of_item = |item: &ShardItem<'_>| match item.event.and_then(|_| seen.next()) {
-            Some(true) => SeenState::Seen,
-            Some(false) | None => SeenState::New,
-        };
-        items.iter().map(of_item).collect()
-    }
-
-    /// Returns the admission of an event that was seen or is queued already.
-    fn find_duplicate(&self, seen_key: &DedupKey, seen: SeenState) -> Option<Admission> {
-        match seen {
-            SeenState::Seen => Some(Admission::Duplicate),
-            SeenState::New => self.batches.find(seen_key).map(Admission::DuplicateOf),
-        }
-    }
-
-    fn make_room_for(
-        &mut self,
-        items: &[ShardItem<'_>],
-        limit: usize,
-        is_sick: impl Fn(&StreamSet) -> bool,
-    ) -> Result<BufferState, AdmitError> {
-        let bytes = |item: &ShardItem<'_>| item.record.bytes().len();
-        let request: usize = items.iter().map(bytes).sum();
-        let held = self.batches.unmarked_bytes();
-        // A request that exceeds the limit alone is accepted if no other record is in memory.
-        let fits = |held: usize, request| held == 0 || held.saturating_add(request) <= limit;
-        if fits(held, request) {
-            return Ok(BufferState::HasRoom);
-        }
-        let SpillUsage { bytes: spilled, max_bytes, .. } = self.spill.fill();
-        let spilled_then = spilled.saturating_add(held.saturating_add(request) as u64);
-        if spilled_then > max_bytes {
-            return Err(AdmitError::BufferFull { held, limit });
-        }
-        self.batches.mark_for_spill(&is_sick);
-        let held = self.batches.unmarked_bytes();
-        let staying = items.iter().filter(|item| !is_sick(&item.to)).map(bytes).sum();
-        match staying == 0 || fits(held, staying) {
-            true => Ok(BufferState::IsFull),
-            false => Err(AdmitError::BufferFull { held, limit }),
-        }
-    }
-
-    /// Returns the session of each item that has one. A device's sessions see the events of one
-    /// request in the order in which they occurred.
-    fn observe(
-        &mut self,
-        items: &[ShardItem<'_>],
-        seen: &[SeenState],
-        storage: &impl Storage,
-        now: Milliseconds,
-        random: impl Fn() -> [u8; 10],
-    ) -> Result<Vec<Option<SessionInfo>>, StorageError> {
-        let mut sessions = vec![None; items.len()];
-        let observed = items.iter().zip(seen).zip(&mut sessions);
-        let mut observed: Vec<(EventIdentity, SeenState, &mut Option<SessionInfo>)> = observed
-            .filter_map(|((item, seen), session)| Some((item.event?, *seen, session)))
-            .collect();
-        observed.sort_by_key(|(event, ..)| event.session_event.at);
-        for (event, seen, session) in observed {
-            let EventIdentity {
-                key,
-                session_event,
-                device: DeviceIdentity::Known { previous },
-                ..
-            } = event
-            else {
-                continue;
-            };
-            let seen_key = event.seen_key();
-            if self.find_duplicate(&seen_key, seen).is_none() {
-                let info =
-                    self.devices.observe(storage, key, previous, &session_event, &random, now)?;
-                *session = Some(info);
-            }
-        }
-        Ok(sessions)
     }
 
     /// Closes the batches that may start at `now`. A batch is due once it is full or has lingered: for
@@ -480,17 +301,20 @@ impl ShardCore {
         let retry_after_s = report.retry_after_s;
         let not_durable =
             |code: &str| ItemStatus::NotDurable { code: code.to_owned(), retry_after_s };
-        let pending: Vec<&Record> = report
-            .records
-            .iter()
-            .filter(|(_, status)| *status == RecordStatus::Pending)
-            .map(|it| &it.0)
+        let reported = report.records.iter().zip(&under_way.origins);
+        let pending = reported.filter(|((_, status), _)| *status == RecordStatus::Pending);
+        let pending: Vec<TenantRecord<'_>> = pending
+            .map(|((record, _), origin)| TenantRecord { tenant: &origin.tenant.name, record })
             .collect();
-        let spilled = match pending.is_empty() {
+        let within_share = self.spill.within_shares(&pending, self.tenant_share, now);
+        let fitting = pending.iter().zip(&within_share).filter(|(_, fits)| **fits);
+        let fitting: Vec<TenantRecord<'_>> = fitting.map(|(record, _)| *record).collect();
+        let spilled = match fitting.is_empty() {
             true => Ok(()),
-            false => self.spill.push(storage, stream, &pending, now),
+            false => self.spill.push(storage, stream, &fitting, now),
         };
-        settled.spilled = if spilled.is_ok() { pending.len() } else { 0 };
+        settled.spilled = if spilled.is_ok() { fitting.len() } else { 0 };
+        let mut within_share = within_share.into_iter();
         if report.records.iter().any(|(_, status)| *status == RecordStatus::Delivered) {
             self.spill.stream_accepts(stream, now);
         } else if report.problem.is_some() {
@@ -501,10 +325,14 @@ impl ShardCore {
             Err(SpillError::Full { .. }) => not_durable("spill_full"),
             Err(SpillError::Storage(_)) => not_durable("storage"),
         };
-        for ((record, status), seen_key) in report.records.into_iter().zip(under_way.seen_keys) {
+        for ((record, status), origin) in report.records.into_iter().zip(under_way.origins) {
+            let RecordOrigin { seen_key, tenant } = origin;
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
-                RecordStatus::Pending => of_pending.clone().into(),
+                RecordStatus::Pending => match within_share.next() {
+                    Some(false) => not_durable(TENANT_SHARE_FULL).into(),
+                    Some(true) | None => of_pending.clone().into(),
+                },
                 RecordStatus::Rejected(error) if destinations.failed.contains(stream) => {
                     not_durable(&error.code).into()
                 }
@@ -517,7 +345,7 @@ impl ShardCore {
                                     &mut self.batches,
                                     &destinations.failed,
                                     part,
-                                    None,
+                                    RecordOrigin { seen_key: None, tenant: Arc::clone(&tenant) },
                                     now,
                                     destinations,
                                 )
@@ -529,41 +357,18 @@ impl ShardCore {
                 }
             };
             if let (ItemStatus::Durable, Some(seen_key)) = (&record.status, seen_key) {
-                self.seen.insert(seen_key, now);
+                let kind = match self.seen.is_timed(&seen_key, now) {
+                    true => IdKind::Timed,
+                    false => IdKind::Untimed,
+                };
+                match self.tenant_use.takes_id(&tenant.name, kind, now) {
+                    true => self.seen.insert(seen_key, now),
+                    false => self.seen.insert_passing(seen_key, now),
+                }
             }
             settled.records.push(record);
         }
         settled
-    }
-
-    /// Returns the devices in `items` that are unknown here, grouped by their previous shard. For
-    /// cookieless devices, includes yesterday's id.
-    pub fn unknown_devices(
-        &self,
-        items: &[ShardItem<'_>],
-        storage: &impl Storage,
-    ) -> Result<Vec<(ShardNumber, Vec<DeviceKey>)>, StorageError> {
-        let mut unknown_devices: Vec<(ShardNumber, Vec<DeviceKey>)> = Vec::new();
-        for item in items {
-            let (
-                Some(previous_shard),
-                Some(EventIdentity { key, device: DeviceIdentity::Known { previous }, .. }),
-            ) = (item.previous_shard, item.event)
-            else {
-                continue;
-            };
-            for key in [Some(key), previous].into_iter().flatten() {
-                if self.devices.contains(storage, &key)? {
-                    break;
-                }
-                match unknown_devices.iter_mut().find(|(number, _)| *number == previous_shard) {
-                    Some((_, keys)) if keys.contains(&key) => {}
-                    Some((_, keys)) => keys.push(key),
-                    None => unknown_devices.push((previous_shard, vec![key])),
-                }
-            }
-        }
-        Ok(unknown_devices)
     }
 
     pub fn status(&self, now: Milliseconds) -> ShardStatus {
@@ -574,7 +379,14 @@ impl ShardCore {
             spill: self.spill.depth(now),
             fill: self.spill.fill(),
             unreadable: self.spill.unreadable(),
+            over_quota: self.quotas.over_quota(now, MAX_SHOWN),
+            full_tenants: self.spill.full_tenants(),
         }
+    }
+
+    /// Returns its leases of the quotas of tenants.
+    pub const fn quotas(&mut self) -> &mut QuotaLeases {
+        &mut self.quotas
     }
 
     pub fn has_changed(&self) -> bool {
@@ -598,7 +410,9 @@ impl ShardCore {
     ) -> Result<(), StorageError> {
         self.checkpoint_schedule.written(now);
         self.seen.checkpoint(storage, now)?;
-        self.devices.checkpoint(storage, now)
+        self.devices.checkpoint(storage, now)?;
+        // Last, since it matters least.
+        self.tenant_use.checkpoint(storage, now)
     }
 
     /// Returns the number of records queued in the spill.
@@ -616,6 +430,9 @@ impl ShardCore {
         &mut self.devices
     }
 }
+
+/// The most tenants over their quotas that a status names.
+const MAX_SHOWN: usize = 100;
 
 /// Returns the limits of a batch for `stream`: about one call.
 pub fn batch_limits(stream: &Stream, destinations: &Destinations) -> BatchLimits {

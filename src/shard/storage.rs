@@ -25,11 +25,15 @@ pub enum Table {
     Spill,
     /// Failures that shards have reported, and whether this shard has.
     Reports,
+    /// The counts of the tenants whose home this shard is: one row for each tenant and day.
+    Quotas,
+    /// What tenants have added in the last day, for their shares.
+    TenantCounts,
 }
 
 impl Table {
     /// The tables of a shard's object.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::DevicePages,
         Self::Journal,
         Self::SeenJournal,
@@ -37,6 +41,8 @@ impl Table {
         Self::Seen,
         Self::Spill,
         Self::Reports,
+        Self::Quotas,
+        Self::TenantCounts,
     ];
 
     /// Returns its name in the database.
@@ -50,6 +56,8 @@ impl Table {
             Self::Seen => "seen_rows",
             Self::Spill => "spill",
             Self::Reports => "reports",
+            Self::Quotas => "quotas",
+            Self::TenantCounts => "tenant_counts",
         }
     }
 }
@@ -65,7 +73,7 @@ impl Table {
             | Self::SeenJournal
             | Self::SeenRuns
             | Self::Seen => true,
-            Self::Spill | Self::Reports => false,
+            Self::Spill | Self::Reports | Self::Quotas | Self::TenantCounts => false,
         }
     }
 }

@@ -63,6 +63,8 @@ def test_a_dry_run_shows_all_of_it_and_changes_nothing(accounts: FakeAccounts) -
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, HEADWATER_HASH_SECRET"
     )
     assert result.stdout.endswith("this was a dry run: nothing is changed\n")
+    assert "deploy: its deletion would be refused\n" in result.stdout
+    assert 'deploy: warning: HEADWATER.origins has "*", so pages of any site may send' in result.stdout
     assert accounts.stacks() == accounts.keys() == []
     assert all(call.startswith("GET ") for call in accounts.cloudflare.calls)
 
@@ -149,8 +151,8 @@ def test_the_key_that_the_operator_gives_is_stored_once(accounts: FakeAccounts) 
         "deploy: HEADWATER_OPERATOR_KEY must have 32 characters"
     )
     given, other = (secrets.token_hex(32) for _ in range(2))
-    dry = accounts.deploy("--dry-run", HEADWATER_OPERATOR_KEY=given)
-    assert "deploy: secrets to be made and stored: HEADWATER_OPERATOR_KEY\n" in dry.stdout
+    dry = accounts.deploy("--dry-run", "--json", HEADWATER_OPERATOR_KEY=given)
+    assert json.loads(dry.stdout) == {"changes": [], "secrets": ["HEADWATER_OPERATOR_KEY"]}
     assert accounts.cloudflare.secrets == before
     for key in (given, other):
         assert accounts.deploy(HEADWATER_OPERATOR_KEY=key).returncode == 0
@@ -164,6 +166,25 @@ def test_a_secret_is_left_in_no_log(accounts: FakeAccounts) -> None:
     for name in SECRETS:
         secret = accounts.cloudflare.secrets[name]
         assert not any(secret in log for log in logs)
+
+
+def test_a_new_stack_is_protected_and_has_its_queries_beside_it(accounts: FakeAccounts) -> None:
+    cloudformation = accounts.client("cloudformation")
+
+    def described(name: str) -> dict[str, Any]:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+
+    assert described("headwater")["EnableTerminationProtection"] is True
+    assert described("headwater-queries")["StackStatus"] == "CREATE_COMPLETE"
+    result = accounts.deploy("--no-protection", "--tag", "team=web", "--tag", "cost-centre=7")
+    assert result.returncode == 0, result.stderr
+    assert "deploy: the deletion of the stack headwater is allowed\n" in result.stdout
+    assert described("headwater")["EnableTerminationProtection"] is False
+    tags = [{"Key": "team", "Value": "web"}, {"Key": "cost-centre", "Value": "7"}]
+    assert described("headwater")["Tags"] == tags
+    assert accounts.deploy().returncode == 0
+    assert described("headwater")["EnableTerminationProtection"] is False, "it stays as it is"
+    assert described("headwater")["Tags"] == tags
 
 
 def test_a_second_run_makes_no_second_key(accounts: FakeAccounts) -> None:
@@ -187,8 +208,15 @@ def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None
     assert result.returncode == 0, result.stderr
     assert re.search(r"^deploy: the stack headwater-streams is up to date, [1-9]\d* changes$", result.stdout, re.MULTILINE)
     assert in_s3(accounts, result.stdout)
-    again = accounts.deploy()
-    assert "deploy: the stack headwater-streams is up to date, 0 changes\n" in again.stdout
+    (members,) = accounts.client("cloudformation").describe_stacks(StackName="headwater-streams")["Stacks"]
+    assert members["EnableTerminationProtection"] is True
+    again = accounts.deploy("--json")
+    document = json.loads(again.stdout)
+    assert (document["changes"], document["event"]["outcome"]) == ([], "accepted")
+    # A warning is no step.
+    assert again.stderr.startswith("deploy: can't check for records") and again.stderr.count("\n") == 1
+    assert document["url"] in result.stdout and document["event"]["stored_at"].startswith("s3://")
+    assert accounts.deploy("--dry-run", "--quiet").stdout == ""
     fewer = accounts.deploy("--parameter", "StreamsPerLevel=1")
     assert fewer.returncode == 1
     assert "StreamsPerLevel can't go from 2 to 1: Firehose deletes a stream" in fewer.stderr
@@ -293,8 +321,9 @@ def test_parquet_and_partitions_are_read_as_well(accounts: FakeAccounts) -> None
     assert (result.returncode, result.stderr) == (0, "")
     assert "/by_tenant=default/stream=mid/day=" in result.stdout
     assert ".parquet\n" in result.stdout
-    changes = "deploy: warning: Format changes from "
-    assert line(result.stdout, changes).startswith("gzip to parquet: Athena reads a table in one format")
+    assert "/format=parquet/by_tenant=default/" in result.stdout
+    changes = "deploy: Format changes from "
+    assert line(result.stdout, changes).startswith("gzip to parquet: new events get a prefix and a table of their own")
     back = ("--parameter", "Format=gzip", "--parameter", "PartitionByTenant=false")
     result = accounts.deploy(*back)
     assert result.returncode == 0
@@ -404,6 +433,7 @@ def test_the_worker_sends_as_its_tenant_may(tmp_path: Path) -> None:
     assert settings.region == "eu-central-1"
     assert (settings.write_key, settings.tenant) == ("pk_acme", "acme")
     assert settings.origin == "https://acme.example"
+    assert settings.takes_any_site, "without a key"
     assert settings.streams == {
         "firehose:f",
         "kinesis:k",

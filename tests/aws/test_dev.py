@@ -71,7 +71,7 @@ class Checkout:
         printed = ""
         for line in process.stdout:
             printed += line
-            if "end it all" in line:
+            if "  stop  " in line:
                 return process
         raise AssertionError(f"it ended with {process.wait()}:\n{printed}")
 
@@ -117,7 +117,7 @@ def test_help_is_all_that_help_does(checkout: Checkout) -> None:
 
 def test_an_unknown_word_is_named(checkout: Checkout) -> None:
     answer = checkout.call("--rest")
-    assert (answer.returncode, answer.stdout) == (1, "")
+    assert (answer.returncode, answer.stdout) == (2, "")
     assert "dev: there is no --rest; see scripts/dev --help" in answer.stderr
 
 

@@ -78,7 +78,12 @@ def policy(aws: LocalAws) -> dict[str, Any]:
     iam = aws.client("iam")
     user = aws.outputs["WorkerUserName"]
     (attached,) = iam.list_attached_user_policies(UserName=user)["AttachedPolicies"]
-    arn = attached["PolicyArn"]
+    return document(aws, attached["PolicyArn"])
+
+
+def document(aws: LocalAws, arn: str) -> dict[str, Any]:
+    """A policy of the stack."""
+    iam = aws.client("iam")
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"][
         "Document"
@@ -173,3 +178,64 @@ def test_moto_refuses_a_wrong_secret(worker: dict[str, str]) -> None:
     impostor = {**worker, "AWS_SECRET_ACCESS_KEY": "wrong"}
     with pytest.raises(botocore.exceptions.ClientError, match="signature"):
         ALLOWED[0].make(client("firehose", impostor))
+
+
+GLUE = f"arn:aws:glue:eu-west-1:{ACCOUNT}"
+ATHENA = f"arn:aws:athena:eu-west-1:{ACCOUNT}:workgroup"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "reader", "replay"),
+    [
+        ("s3:ListBucket", "DATA", True, True),
+        ("s3:ListBucket", "FAILED", True, True),
+        ("s3:ListBucket", f"arn:aws:s3:::{BUCKET}", False, False),
+        ("s3:GetObject", "DATA/stream=low/day=2026-11-21/hr=04/x.gz", True, False),
+        ("s3:GetObject", "DATA/format=parquet/stream=low/x.parquet", True, False),
+        ("s3:GetObject", "DATA/errors/stream=low/x.gz", True, True),
+        ("s3:GetObject", "FAILED/day=2026-11-21/hr=04/x.gz", True, True),
+        ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/x", False, False),
+        ("s3:GetObjectVersion", "DATA/x.gz", False, False),
+        ("s3:PutObject", "DATA/x.gz", False, False),
+        ("s3:DeleteObject", "FAILED/x.gz", False, False),
+        ("s3:GetBucketLocation", "DATA", True, False),
+        ("s3:PutBucketPolicy", "DATA", False, False),
+        ("athena:StartQueryExecution", f"{ATHENA}/headwater", True, False),
+        ("athena:GetQueryResults", f"{ATHENA}/headwater", True, False),
+        ("athena:GetQueryResults", f"{ATHENA}/primary", False, False),
+        ("athena:UpdateWorkGroup", f"{ATHENA}/headwater", False, False),
+        ("athena:DeleteNamedQuery", f"{ATHENA}/headwater", False, False),
+        ("glue:GetTable", f"{GLUE}:table/headwater/events_parquet", True, False),
+        ("glue:GetTable", f"{GLUE}:table/payroll/events", False, False),
+        ("glue:GetDatabase", f"{GLUE}:database/headwater", True, False),
+        ("glue:CreateTable", f"{GLUE}:table/headwater/mine", False, False),
+        ("glue:UpdateTable", f"{GLUE}:table/headwater/events", False, False),
+        ("firehose:PutRecordBatch", f"{FIREHOSE}/events-low", False, False),
+        ("kinesis:GetRecords", f"{KINESIS}/orders", False, False),
+        ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/worker", False, False),
+        ("kms:Decrypt", f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1", False, False),
+    ],
+)  # fmt: skip
+def test_readers_and_replays_may_do_what_they_need_and_no_more(
+    aws: LocalAws, action: str, resource: str, reader: bool, replay: bool
+) -> None:
+    for word, output in (("DATA", "DataBucketName"), ("FAILED", "FailedBucketName")):
+        resource = resource.replace(word, f"arn:aws:s3:::{aws.outputs[output]}")
+    for output, permitted in (("ReaderPolicyArn", reader), ("ReplayPolicyArn", replay)):
+        evaluator = IAMPolicy(json.dumps(document(aws, aws.outputs[output])))
+        result = evaluator.is_action_permitted(action, resource)
+        assert (result is PermissionResult.PERMITTED) == permitted, output
+
+
+def test_a_replay_lists_errors_of_the_data_bucket_only(aws: LocalAws) -> None:
+    """moto reads no conditions."""
+    (limited,) = [each for each in document(aws, aws.outputs["ReplayPolicyArn"])["Statement"] if "Condition" in each]
+    assert limited["Action"] == "s3:ListBucket"
+    assert limited["Resource"].endswith(aws.outputs["DataBucketName"])
+    assert limited["Condition"] == {"StringLike": {"s3:prefix": "errors/*"}}
+
+
+def test_nobody_has_the_policies_of_readers_and_replays(aws: LocalAws) -> None:
+    for output in ("ReaderPolicyArn", "ReplayPolicyArn"):
+        entities = aws.client("iam").list_entities_for_policy(PolicyArn=aws.outputs[output])
+        assert entities["PolicyUsers"] == entities["PolicyRoles"] == entities["PolicyGroups"] == []

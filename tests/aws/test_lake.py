@@ -2,7 +2,7 @@
 
 import json
 import re
-import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 
 from local_aws import LocalAws
 from support import ROOT
+from support.athena import ask, event, put, saved_query
 
-RESULTS = "athena-results"
 SRC = ROOT / "src"
 WRITTEN = re.compile(r'line\.(?:text|json|time|date)\(\s*"(\w+)"')
 
@@ -46,76 +46,10 @@ def test_the_tables_have_the_columns_that_the_worker_writes(aws: LocalAws) -> No
     failed -= {"date", "hour"}
     failed |= written_by("pipeline/encode/mod.rs", "failed_columns")
     failed |= written_by("model/record/failed.rs", "failure")
-    for table, written in (("events", events), ("failed_events", failed)):
+    for table, written in (("events", events), ("events_parquet", events), ("failed_events", failed)):
         reported = columns(aws, table)
         assert set(reported) == written
         assert len(reported) == len(set(reported))
-
-
-def put(aws: LocalAws, stream: str, *records: dict[str, Any]) -> None:
-    """Put records as they are, each as a record of its own."""
-    answer = aws.client("firehose").put_record_batch(
-        DeliveryStreamName=stream,
-        Records=[{"Data": json.dumps(record).encode() + b"\n"} for record in records],
-    )
-    assert answer["FailedPutCount"] == 0
-
-
-def ask(
-    aws: LocalAws, query: str, database: str = "headwater"
-) -> list[list[str | None]]:
-    """The rows that Athena answers, as texts."""
-    athena = aws.client("athena")
-    execution = athena.start_query_execution(
-        QueryString=query,
-        QueryExecutionContext={"Database": database},
-        WorkGroup=database,
-        ResultConfiguration={"OutputLocation": f"s3://{RESULTS}/"},
-    )["QueryExecutionId"]
-    deadline = time.monotonic() + 30
-    while True:
-        status = athena.get_query_execution(QueryExecutionId=execution)[
-            "QueryExecution"
-        ]["Status"]
-        if status["State"] not in ("QUEUED", "RUNNING"):
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert status["State"] == "SUCCEEDED", status
-    rows = athena.get_query_results(QueryExecutionId=execution)["ResultSet"]["Rows"]
-    return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[1:]]
-
-
-def saved_query(aws: LocalAws, name: str, workgroup: str = "headwater") -> str:
-    """The text of a saved query."""
-    athena = aws.client("athena")
-    ids = athena.list_named_queries(WorkGroup=workgroup)["NamedQueryIds"]
-    queries = athena.batch_get_named_query(NamedQueryIds=ids)["NamedQueries"]
-    (text,) = [each["QueryString"] for each in queries if each["Name"] == name]
-    return text
-
-
-def event(session: int, name: str, minute: int, **more: Any) -> dict[str, Any]:
-    """An event of a session, which began at its minute 0."""
-    return {
-        "event_id": f"{session}-{name}-{minute}",
-        "tenant": "default",
-        "name": name,
-        "device_id": f"device-{session}",
-        "session_id": f"session-{session}",
-        "session_started_at": f"2026-11-2{session // 3}T08:00:00.000Z",
-        "occurred_at": f"2026-11-2{session // 3}T08:{minute:02}:00.000Z",
-        "bot": None,
-        **more,
-    }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def place_of_results(aws: LocalAws) -> None:
-    """ministack wants one; AWS keeps the results of the workgroup by itself."""
-    aws.client("s3").create_bucket(
-        Bucket=RESULTS, CreateBucketConfiguration={"LocationConstraint": aws.region}
-    )
 
 
 @pytest.fixture(scope="module")
@@ -241,13 +175,14 @@ def test_projected_partitions_match_the_prefixes_of_the_streams(
     outputs = aws.create_stack(
         name.replace("_", "-"), {"StreamPrefix": name, "Database": name} | partitions
     )
-    for table, stream, bucket in (
-        ("events", "low", "DataBucketName"),
-        ("failed_events", "failed", "FailedBucketName"),
+    for table, stream, bucket, folder in (
+        ("events", "low", "DataBucketName", ""),
+        ("events_parquet", "low", "DataBucketName", "format=parquet/"),
+        ("failed_events", "failed", "FailedBucketName", ""),
     ):
         reported = aws.client("glue").get_table(DatabaseName=name, Name=table)["Table"]
         keys = [each["Name"] for each in reported["PartitionKeys"]]
-        assert reported["StorageDescriptor"]["Location"] == f"s3://{outputs[bucket]}/"
+        assert reported["StorageDescriptor"]["Location"] == f"s3://{outputs[bucket]}/{folder}"
         assert "storage.location.template" not in reported["Parameters"]
         assert reported["Parameters"]["projection.hr.digits"] == "2"
         assert all(f"projection.{key}.type" in reported["Parameters"] for key in keys)
@@ -257,7 +192,7 @@ def test_projected_partitions_match_the_prefixes_of_the_streams(
         )["DeliveryStreamDescription"]["Destinations"][0]
         prefix = destination["ExtendedS3DestinationDescription"]["Prefix"]
         assert [part.partition("=")[0] for part in prefix.split("/") if part] == keys
-        if table == "events":
+        if table != "failed_events":
             assert keys == [*folders, "stream", "day", "hr"]
 
 
@@ -266,7 +201,7 @@ def test_keys_of_visitors_keep_their_case(aws: LocalAws) -> None:
 
     https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
     """
-    for table in ("events", "failed_events"):
+    for table in ("events", "events_parquet", "failed_events"):
         reported = aws.client("glue").get_table(DatabaseName="headwater", Name=table)
         serde = reported["Table"]["StorageDescriptor"]["SerdeInfo"]
         assert serde["Parameters"] == {"case.insensitive": "FALSE"}
@@ -296,15 +231,15 @@ def test_parquet_has_the_columns_of_the_table(aws: LocalAws, tmp_path: Path) -> 
     s3 = aws.client("s3")
     bucket = outputs["DataBucketName"]
     (stored,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
-    assert stored["Key"].startswith("stream=low/day=")
+    assert stored["Key"].startswith("format=parquet/stream=low/day=")
     file = tmp_path / "low.parquet"
     file.write_bytes(s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read())
     relation = duckdb.read_parquet(str(file))
-    assert relation.columns == columns(aws, "events", "parquet")
-    assert relation.select("name, seq, sample_rate, bot").fetchall() == [
-        ("click", 7, 0.5, None)
+    assert relation.columns == columns(aws, "events_parquet", "parquet")
+    assert relation.select("name, seq, sample_rate, bot, occurred_at").fetchall() == [
+        ("click", 7, 0.5, None, datetime(2026, 11, 20, 8, 3))
     ]
-    assert ask(aws, "SELECT name, seq FROM events", "parquet") == [["click", "7"]]
+    assert ask(aws, "SELECT name, seq FROM events_parquet", "parquet") == [["click", "7"]]
 
 
 def test_firehose_may_read_its_table_only_if_it_converts(aws: LocalAws) -> None:
@@ -353,6 +288,7 @@ def test_each_stream_is_watched(aws: LocalAws) -> None:
     streams = ["low", "mid", "high", "failed"]
     assert thresholds == {
         **{(stream, "DeliveryToS3.DataFreshness"): 900 for stream in streams},
+        **{(stream, "DeliveryToS3.Success"): 1 for stream in streams},
         **{(stream, "ThrottledRecords"): 0 for stream in streams},
         ("failed", "IncomingRecords"): 7,
     }
@@ -418,13 +354,13 @@ def test_the_view_has_what_records_leave_out(aws: LocalAws) -> None:
         {**lean, "event_id": "4", "v": 2, "occurred_at": "2026-11-20T22:00:00.000Z", "url": "https://a.example/"},
     )  # fmt: skip
     statement = saved_query(aws, "Create the view events_full")
-    head, _, query = statement.partition(" AS\n")
+    head, _, query = statement.partition(" AS ")
     assert head == "CREATE OR REPLACE VIEW events_full"
     names = "event_id, date, hour, client_time, local_hour, day_part, url_host, url_path, referrer_host"
     assert ask(aws, f"SELECT {names}, stream FROM ({query}) ORDER BY event_id") == [
         ["1", "2026-11-20", "23", "2026-11-20 23:07:40", "0", "night", "shop.example", "/tea/sencha", "com.example", "low"],
         ["2", "2026-11-20", "23", None, "11", "morning", "xn--bcher-kva.example", "", None, "low"],
-        ["3", "2026-11-20", "23", "2026-11-20 22:00:00.009", None, None, None, None, None, "low"],
+        ["3", "2026-11-20", "23", "2026-11-20 22:00:00.009000", None, None, None, None, None, "low"],
         ["4", "2026-11-20", "23", None, None, None, None, None, None, "low"],
     ]  # fmt: skip
 
@@ -447,7 +383,7 @@ def test_the_views_for_other_collectors_queries(aws: LocalAws) -> None:
         {**fields, "event_id": "5", "protocol": "posthog", "name": "page_view", "source_name": "$pageview",
          "device_id": "d-1", "metadata": {"posthog": {"lib": "web"}}},
     )  # fmt: skip
-    full = saved_query(aws, "Create the view events_full").partition(" AS\n")[2]
+    full = saved_query(aws, "Create the view events_full").partition(" AS ")[2]
     for name, columns, expected in [
         ("segment_tracks", "id, event, event_text, context_library_name", ["node-next-1", "order_placed", "Order Completed", "analytics-node"]),
         ("segment_pages", "id, name, path, tenant", ["1", "Tea", "/tea", "default"]),

@@ -16,6 +16,7 @@ import botocore.exceptions
 import pytest
 
 import local_aws
+import local_records
 from local_aws import LocalAws, LocalAwsError, client
 
 COMMAND = [sys.executable, local_aws.__file__]
@@ -48,6 +49,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS
     )
+
+
+def run_records(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`scripts/dev records` with these arguments, run to its end."""
+    command = [sys.executable, local_records.__file__, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
 
 
 def put(environment: dict[str, str], stream: str, data: bytes) -> None:
@@ -104,7 +111,7 @@ def ended(process: subprocess.Popen[str], number: int) -> str:
 
 def records(directory: Path) -> list[str]:
     """The lines that `records` prints."""
-    printed = run("records", "--dir", str(directory))
+    printed = run_records( "--dir", str(directory))
     assert printed.returncode == 0, printed.stderr
     return printed.stdout.splitlines()
 
@@ -158,10 +165,41 @@ def test_records_prints_what_was_delivered(
     put(environment, "events-low", b'{"n":1}\n')
     put(environment, "events-high", '{"n":2}\n{"name":"Zoë"}\n'.encode())
     put(environment, "events-failed", b'{"code":"no_name"}\n')
-    good = run("records", "--dir", str(tmp_path))
-    failed = run("records", "--failed", "--dir", str(tmp_path))
+    good = run_records( "--dir", str(tmp_path))
+    failed = run_records("--failed", "--dir", str(tmp_path))
     assert good.stdout == '{"n":1}\n{"n":2}\n{"name":"Zoë"}\n'
     assert failed.stdout == '{"code":"no_name"}\n'
+
+
+def test_records_are_chosen_and_followed(served: subprocess.Popen[str], tmp_path: Path) -> None:
+    environment = until_ready(served)
+    for number in range(1, 15):
+        put(environment, "events-low", json.dumps({"n": number, "name": "ab"[number % 2]}).encode() + b"\n")
+
+    def numbers(*options: str) -> list[int]:
+        printed = run_records("--dir", str(tmp_path), *options)
+        assert (printed.returncode, printed.stderr) == (0, "")
+        return [json.loads(line)["n"] for line in printed.stdout.splitlines()]
+
+    assert numbers() == list(range(1, 15))
+    assert numbers("--last", "2") == [13, 14]
+    assert numbers("--last", "2", "--name", "a") == [12, 14]
+    assert numbers("--name", "c") == []
+    pretty = run_records("--dir", str(tmp_path), "--last", "1", "--pretty").stdout
+    assert pretty == '{\n  "n": 14,\n  "name": "a"\n}\n'
+    wrong = run_records("--last", "0")
+    assert (wrong.returncode, wrong.stderr) == (2, "dev: argument --last: must be 1 or more, not '0'; see scripts/dev --help\n")
+
+    following = [sys.executable, local_records.__file__, "--dir", str(tmp_path), "--follow", "--name", "b"]
+    with subprocess.Popen(following, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        assert [json.loads(process.stdout.readline())["n"] for _ in range(7)] == list(range(1, 15, 2))
+        put(environment, "events-low", b'{"n":15,"name":"b"}\n')
+        put(environment, "events-low", b'{"n":16,"name":"a"}\n')
+        put(environment, "events-low", b'{"n":17,"name":"b"}\n')
+        assert [json.loads(process.stdout.readline())["n"] for _ in range(2)] == [15, 17]
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(SECONDS), process.stderr.read()) == (130, "")
 
 
 def test_serve_fails_when_ministack_dies(
@@ -200,12 +238,12 @@ def test_serve_fails_when_its_directory_is_taken(aws: LocalAws) -> None:
 
 
 def test_records_fails_when_nothing_is_served(tmp_path: Path) -> None:
-    result = run("records", "--dir", str(tmp_path))
+    result = run_records( "--dir", str(tmp_path))
     assert result.returncode == 1
     assert "no local AWS was ever served from" in result.stderr
 
 
-def test_records_says_what_it_waits_for_and_gives_up(tmp_path: Path) -> None:
+def test_records_gives_up_after_a_while(tmp_path: Path) -> None:
     # Connections are accepted by the kernel, and never answered.
     with socket.create_server((local_aws.HOST, 0)) as hanging:
         endpoint = f"http://{local_aws.HOST}:{hanging.getsockname()[1]}"
@@ -213,11 +251,10 @@ def test_records_says_what_it_waits_for_and_gives_up(tmp_path: Path) -> None:
             f"AWS_REGION={local_aws.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
             f"AWS_ENDPOINT_URL={endpoint}\n"
         )
-        result = run("records", "--dir", str(tmp_path))
+        result = run_records( "--dir", str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
-        "local_aws.py: waiting for the local AWS; an answer may take 20 s",
-        f"local_aws.py: the local AWS at {endpoint} has not answered for 20 s;"
+        f"records: the local AWS at {endpoint} has not answered for 20 s;"
         " end scripts/dev and start it again",
     ]
 
@@ -229,10 +266,10 @@ def test_records_fails_when_what_was_served_has_ended(tmp_path: Path) -> None:
         f"AWS_REGION={local_aws.REGION}\nAWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n"
         f"AWS_ENDPOINT_URL={endpoint}\n"
     )
-    result = run("records", "--dir", str(tmp_path))
+    result = run_records( "--dir", str(tmp_path))
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
-        f"local_aws.py: no local AWS answers at {endpoint}; is it still served?"
+        f"records: no local AWS answers at {endpoint}; is it still served?"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from deploy import STREAM_OUTPUTS, DeployError, Deployment
+from deploy import STREAM_OUTPUTS, DeployError, Deployment, options
 from ministack_process import HOST
-from stack import TEMPLATE
 from unconfigured_streams import BacklogUnknownError, dropped, warning
 from wrangler import WorkerSettings
 
@@ -118,8 +116,7 @@ def test_a_route_may_name_a_kinesis_stream_to_be_made(
     """A dry run has the outputs of the stack as it is before the change."""
     file = tmp_path / "wrangler.toml"
     file.write_text('[vars.HEADWATER]\nroutes = [{ to = "kinesis:orders" }, { to = "firehose:LowStream" }]\n')
-    arguments = {"env": None, "parameter": parameter, "template": TEMPLATE, "stack": "headwater", "poll": 0}
-    deployment = Deployment(argparse.Namespace(**arguments))
+    deployment = Deployment(options().parse_args([word for each in parameter for word in ("--parameter", "=".join(each))]))
     deployment.settings = WorkerSettings(None, file)
     outputs = {name: name for name in STREAM_OUTPUTS} | ({"KinesisStreamName": there} if there else {})
     if refused:
@@ -138,8 +135,7 @@ def test_a_route_may_name_the_members_that_the_stack_has(
 ) -> None:
     file = tmp_path / "wrangler.toml"
     file.write_text('[vars.HEADWATER]\nroutes = [{ to = "firehose:LowStream-{0..15}" }]\n')
-    arguments = {"env": None, "parameter": [], "template": TEMPLATE, "stack": "headwater", "poll": 0}
-    deployment = Deployment(argparse.Namespace(**arguments))
+    deployment = Deployment(options().parse_args([]))
     deployment.settings = WorkerSettings(None, file)
     outputs = {name: name for name in STREAM_OUTPUTS}
     if refused:

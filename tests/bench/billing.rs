@@ -167,7 +167,7 @@ fn lines(count: usize, config: &Config, chance: &mut Chance) -> Vec<Vec<u8>> {
     };
     let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
     let mut ids = EventIdGenerator::new(context.received_at, [1; 10]);
-    let request = ingest::authorize(&context, None, config).request.unwrap();
+    let request = ingest::authorize(&context, None, config, None).request.unwrap();
     let mut batch = ingest::post(&body, &request, &mut ids).expect("beacons are good");
     let consignments = by_destination(batch.take_records());
     let [destination] = consignments.as_slice() else { panic!("every beacon goes to one stream") };

@@ -25,7 +25,7 @@ use headwater::delivery::response::{CallResult, HttpResponse};
 use headwater::delivery::stream_delivery::{Action, StreamDelivery};
 use headwater::ingest;
 use headwater::ingest::{DestinationRecords, PendingRecord, by_destination};
-use headwater::model::device_key::DeviceKey;
+use headwater::model::device_key::DeviceHasher;
 use headwater::model::request::RequestContext;
 use headwater::model::stream::Stream;
 use headwater::pipeline::decode::body::RequestBody;
@@ -144,7 +144,8 @@ fn run_hostile(name: &str) {
     // Tables are loaded first.
     drop(recipe.records(r#"[{"name":"page_view"},{"name":7}]"#));
     counted(|| {
-        let authorized = ingest::authorize(&recipe.context, None, &recipe.config).request.unwrap();
+        let authorized =
+            ingest::authorize(&recipe.context, None, &recipe.config, None).request.unwrap();
         let batch = ingest::post(&request, &authorized, &mut ids());
         drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
@@ -182,7 +183,7 @@ impl Recipe {
     }
 
     fn records(&self, body: &str) -> Vec<PendingRecord<'_>> {
-        let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
+        let request = ingest::authorize(&self.context, None, &self.config, None).request.unwrap();
         ingest::post(&body_of(body.as_bytes()), &request, &mut ids()).unwrap().take_records()
     }
 
@@ -252,7 +253,7 @@ impl<'a> Shard<'a> {
         let mut ids = ids();
         for _ in 0..Self::SEEN {
             let event_id = ids.next_id();
-            let device = DeviceKey::of_event("default", event_id);
+            let device = DeviceHasher::new(None).of_event("default", event_id);
             seen.insert(DedupKey::of(&device, event_id, None), NOW);
         }
         seen.checkpoint(&rows, NOW).unwrap();
@@ -274,7 +275,9 @@ impl<'a> Shard<'a> {
         let destinations = &self.recipe.config.destinations;
         let request = batch_request::encode(records.iter().map(|pending| &pending.item));
         let items = batch_request::decode(&request).unwrap();
-        let admitted = self.core.admit(items, &self.rows, destinations, NOW, || [7; 10], |_| false);
+        assert_eq!(self.core.quota_needs(&items, &self.rows, NOW), []);
+        let admitted =
+            self.core.admit(items.into(), &self.rows, destinations, NOW, || [7; 10], |_| false);
         drop(black_box(admitted.unwrap()));
     }
 

@@ -17,6 +17,7 @@ use headwater::delivery::StreamBatch;
 use headwater::ingest;
 use headwater::ingest::{DestinationRecords, by_destination};
 use headwater::model::beacon::Beacon;
+use headwater::model::device_key::DeviceKey;
 use headwater::model::event::{Event, EventIdGenerator};
 use headwater::model::record::Record;
 use headwater::model::record::column::ColumnChoice;
@@ -43,6 +44,8 @@ enum Sample {
     OrderPlaced,
     TwentyMixed,
 }
+
+const KEY: DeviceKey = DeviceKey::from_bytes([7; DeviceKey::BYTES]);
 
 const SAMPLES: [Sample; 3] = [Sample::PageView, Sample::OrderPlaced, Sample::TwentyMixed];
 
@@ -98,7 +101,7 @@ impl Steps {
     }
 
     fn facts(&self) -> RequestFacts<'_> {
-        let tenant = ingest::authorize(&self.context, None, &self.config).tenant.unwrap();
+        let tenant = ingest::authorize(&self.context, None, &self.config, None).tenant.unwrap();
         let (privacy, enrichment) = (&tenant.privacy, &self.config.enrichment);
         enrich::facts(&self.context, &tenant.name, privacy, enrichment, self.config.secret.as_ref())
     }
@@ -110,7 +113,7 @@ impl Steps {
     fn whole(&self, body: &str, ids: &mut EventIdGenerator) -> Vec<StreamBatch> {
         let body =
             RequestBody { content_type: None, content_encoding: None, bytes: body.as_bytes() };
-        let request = ingest::authorize(&self.context, None, &self.config).request.unwrap();
+        let request = ingest::authorize(&self.context, None, &self.config, None).request.unwrap();
         let records = by_destination(ingest::post(&body, &request, ids).unwrap().take_records());
         let batch = |DestinationRecords { to, records, .. }: DestinationRecords| StreamBatch {
             stream: to.first().clone(),
@@ -192,7 +195,8 @@ fn of_enriched<T>(
 #[divan::bench(args = SAMPLES)]
 fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
     let steps = Steps::new();
-    let routes = &ingest::authorize(&steps.context, None, &steps.config).tenant.unwrap().routes;
+    let routes =
+        &ingest::authorize(&steps.context, None, &steps.config, None).tenant.unwrap().routes;
     of_enriched(bencher, sample, |enriched| {
         let subject = RouteInput::of_event(&enriched.event, enriched.facts.tenant, false);
         std::ptr::from_ref(routes.route(subject))
@@ -202,7 +206,7 @@ fn g_route(bencher: Bencher<'_, '_>, sample: Sample) {
 #[divan::bench(args = SAMPLES)]
 fn h_record(bencher: Bencher<'_, '_>, sample: Sample) {
     of_enriched(bencher, sample, |enriched| {
-        Record::of_event(enriched, None, ColumnChoice::default()).unwrap()
+        Record::of_event(enriched, &KEY, None, ColumnChoice::default()).unwrap()
     });
 }
 

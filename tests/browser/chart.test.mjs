@@ -65,10 +65,13 @@ describe("a chart's page", { skip: !FOLDER && "HEADWATER_CHARTS is not set" }, (
         const image = await page.evaluate(async () => {
           const image = document.querySelector("img");
           await image.decode();
-          return { width: image.naturalWidth, dark: image.currentSrc === document.querySelector("source").srcset };
+          const [narrowDark, narrow, dark] = [...document.querySelectorAll("source")].map(({ srcset }) => srcset);
+          const source = { [narrowDark]: "narrow dark", [narrow]: "narrow light", [dark]: "wide dark" }[image.currentSrc];
+          return { width: image.naturalWidth, source: source ?? "wide light" };
         });
-        assert.ok(image.width > 700, `${file}: ${image.width}`);
-        assert.equal(image.dark, look.colorScheme === "dark");
+        const isNarrow = look.viewport.width < 640;
+        assert.equal(image.source, `${isNarrow ? "narrow" : "wide"} ${look.colorScheme}`, file);
+        assert.ok(isNarrow ? image.width <= 360 : image.width > 700, `${file}: ${image.width}`);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), file);
         assert.deepEqual(await page.evaluate(faint), [], file);
       });

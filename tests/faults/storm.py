@@ -40,7 +40,7 @@ DRAIN_SECONDS = 300
 MOST_AT_ONCE = 256
 
 # How one call goes, by its number of records.
-Weather = Callable[[random.Random, int], Behaviour]
+BehaviourAt = Callable[[random.Random, int], Behaviour]
 
 
 def fair(chance: random.Random, records: int) -> Behaviour:
@@ -75,7 +75,7 @@ class Storm:
 
     name: str
     delivery: str = "sharded"
-    weather: Weather = fair
+    behaviour: BehaviourAt = fair
     requests_s: float = 70
     events: int = 1
     """Of a request."""
@@ -96,7 +96,7 @@ class Scene:
 
     peer: FakeFirehose
     worker: Worker
-    set_weather: Callable[[Weather], None]
+    set_behaviour: Callable[[BehaviourAt], None]
     seconds: float
     """That the load takes."""
     over_at: float | None = None
@@ -109,9 +109,9 @@ class Scene:
 def errors(scene: Scene) -> None:
     """It takes nothing for five seconds."""
     time.sleep(0.2 * scene.seconds)
-    scene.set_weather(failing)
+    scene.set_behaviour(failing)
     time.sleep(5)
-    scene.set_weather(fair)
+    scene.set_behaviour(fair)
     scene.is_over()
 
 
@@ -126,12 +126,12 @@ def outage(scene: Scene) -> None:
 
 def kill(scene: Scene) -> None:
     """The worker is killed, once when all is well, and once with records in its spill."""
-    for weather in (fair, failing):
+    for behaviour in (fair, failing):
         time.sleep(scene.seconds / 4)
-        scene.set_weather(weather)
-        time.sleep(3 if weather is failing else 0)
+        scene.set_behaviour(behaviour)
+        time.sleep(3 if behaviour is failing else 0)
         scene.worker.kill()
-        scene.set_weather(fair)
+        scene.set_behaviour(fair)
         scene.worker.restart()
     scene.is_over()
 
@@ -201,14 +201,14 @@ def play(
 ) -> Outcome:
     """Runs a storm, with this share of its time."""
     chance, lock = random.Random(f"{seed} {storm.name}"), threading.Lock()
-    outcome, weather = Outcome(storm), [storm.weather]
+    outcome, behaviour = Outcome(storm), [storm.behaviour]
 
     def plan(records: int) -> Behaviour:
         # Called under the stand-in's lock.
-        return Hang(storm.answer_seconds, weather[0](chance, records))
+        return Hang(storm.answer_seconds, behaviour[0](chance, records))
 
-    def set_weather(other: Weather) -> None:
-        weather[0] = other
+    def set_behaviour(other: BehaviourAt) -> None:
+        behaviour[0] = other
 
     settings = {
         "delivery": storm.delivery,
@@ -220,7 +220,7 @@ def play(
         peer.plan = plan
         with Worker(peer.environment(), settings) as worker:
             seconds = storm.seconds * share
-            scene = Scene(peer, worker, set_weather, seconds)
+            scene = Scene(peer, worker, set_behaviour, seconds)
             trouble = threading.Thread(target=storm.trouble, args=(scene,))
             with _Watch(worker, storm.delivery, outcome) as watch:
                 trouble.start()

@@ -74,7 +74,7 @@ pub fn post_body<'a>(
     context: &RequestContext,
     body: &RequestBody<'_>,
 ) -> Result<IngestBatch<'a>, IngestError> {
-    let request = ingest::authorize(context, None, config).request?;
+    let request = ingest::authorize(context, None, config, None).request?;
     ingest::post(body, &request, &mut ids(context))
 }
 
@@ -83,7 +83,7 @@ pub fn pixel<'a>(
     context: &RequestContext,
     query: &str,
 ) -> Result<IngestBatch<'a>, IngestError> {
-    let request = ingest::authorize(context, None, config).request?;
+    let request = ingest::authorize(context, None, config, None).request?;
     ingest::pixel(query, &request, &mut ids(context))
 }
 

@@ -113,8 +113,9 @@ def test_a_check_that_is_compiled_says_so_and_how_far_it_is(checkout: Path, tmp_
         may_end.unlink(missing_ok=True)
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [checkout / "scripts" / "check", "--quiet"],
-                env={**os.environ, "CARGO_HOME": str(cargo.parents[1]), "MAY_END": str(may_end)},
+                [checkout / "scripts" / "check"],
+                # Progress is for a terminal, or for who shows it on one.
+                env={**os.environ, "HEADWATER_PROGRESS": "yes", "CARGO_HOME": str(cargo.parents[1]), "MAY_END": str(may_end)},
                 stdout=subprocess.DEVNULL,
                 stderr=file,
             )

@@ -116,7 +116,7 @@ def dev(tmp_path: Path) -> Iterator[Dev]:
     dev = Dev(tmp_path)
     dev.start()
     try:
-        dev.wait_for_log("end it all")
+        dev.wait_for_log("  stop  ")
         yield dev
     finally:
         dev.stop()
@@ -132,15 +132,15 @@ def test_edits_of_the_configuration_are_served_or_named(dev: Dev) -> None:
     assert dev.served.read_bytes() == (dev.checkout / "wrangler.toml").read_bytes()
 
     dev.replace("wrangler.toml", 'origins = ["*"]', 'origins = ["https://shop.example"]')
-    dev.wait_for(lambda: "https://shop.example" in dev.served.read_text())
+    dev.wait_for(lambda: '["https://shop.example"]' in dev.served.read_text())
     good = dev.served.read_bytes()
 
-    dev.replace("wrangler.toml", "https://shop.example", "shop.example")
+    dev.replace("wrangler.toml", '["https://shop.example"]', '["shop.example"]')
     dev.wait_for_log("wrangler.toml: HEADWATER.origins must list sites such as")
     dev.wait_for_log("until then the last good configuration is served")
     assert dev.served.read_bytes() == good
 
-    dev.replace("wrangler.toml", "shop.example", "https://blog.example")
+    dev.replace("wrangler.toml", '["shop.example"]', '["https://blog.example"]')
     dev.wait_for(lambda: "https://blog.example" in dev.served.read_text())
 
     written = dev.served.stat().st_mtime_ns

@@ -16,6 +16,7 @@ fails, with its page and line. The rules, for authors of examples:
 - `toml`: of `[vars.HEADWATER]`, with or without that line: the worker accepts it, and delivers an event to
   the streams that it names, which are those of the template. Or wrangler's `routes`.
 - `json` that begins with the role `replay`: the roles of operators' keys.
+- `json` with a `Principal`: statements of a key's policy. `hcl`: a call of the Terraform module.
 - `json` with `$schema`: a schema that the build compiles (tests/schema/samples.rs).
 - `sql`: of DuckDB, with `events` as scripts/query has them or as files below `data/`; or of Analytics
   Engine, `FROM headwater`.
@@ -46,6 +47,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import template
 from local_aws import BUCKET_OUTPUTS, LocalAws
 from support import ROOT
 from support.cli import OPERATOR_KEY, SECONDS, environment
@@ -90,7 +92,11 @@ def rule_of(block: Block) -> str | None:
             return "operator keys"
         if first.startswith('{ "tenant"'):
             return "tenant"
+        if '"Principal"' in text:
+            return "key policy"
         return "schema" if '"$schema"' in text else "samples" if '"violations"' in text else None
+    if block.language == "hcl":
+        return "terraform"
     if block.language == "sql" or first.startswith("SELECT "):
         return "analytics" if "FROM headwater" in text else "sql"
     if block.language == "html" or first.startswith("<script"):
@@ -129,7 +135,7 @@ def test_each_example_is_covered() -> None:
     ]
     assert not uncovered, "\n".join(uncovered)
     # Each of the rules has something to look at.
-    assert {"console", "log", "program", "configuration", "mistake", "finding", "schema", "samples", "sql", "analytics", "html", "calls", "scripts"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
+    assert {"console", "log", "program", "configuration", "mistake", "finding", "schema", "samples", "sql", "analytics", "html", "calls", "scripts", "key policy", "terraform"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,7 +203,7 @@ class Desk:
         buckets = (self.aws.outputs[BUCKET_OUTPUTS[kind]] for kind in ("data", "failed"))
         both = " ".join(f"--source s3://{bucket}" for bucket in buckets)
         command = command.replace("--source local", both)
-        records = f"{sys.executable} {ROOT}/scripts/aws/local_aws.py records --dir {self.aws.directory}"
+        records = f"{sys.executable} {ROOT}/scripts/aws/local_records.py --dir {self.aws.directory}"
         command = command.replace("scripts/dev records", records)
         return re.sub(r"(?<![\w/])scripts/(query|replay)\b", rf"{ROOT}/scripts/\1", command)  # fmt: skip
 
@@ -493,6 +499,23 @@ def test_operators_keys_have_the_roles_of_the_code(block: Block) -> None:
     assert set(json.loads(block.text)) == set(names)
 
 
+@pytest.mark.parametrize("block", of("key policy"))
+def test_a_keys_policy_is_for_the_services_that_use_it_in_their_own_name(block: Block) -> None:
+    statements = {each["Principal"]["Service"]: each for each in json.loads(block.text)}
+    assert set(statements) == {"logs.REGION.amazonaws.com", "cloudwatch.amazonaws.com"}
+    log = template.document(ROOT / "scripts/aws/headwater.yaml")["Resources"]["DeliveryLog"]["Properties"]["LogGroupName"]
+    limit = statements["logs.REGION.amazonaws.com"]["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
+    assert limit.endswith(":log-group:" + log["Fn::Sub"].replace("${StreamPrefix}", "PREFIX"))
+
+
+@pytest.mark.parametrize("block", of("terraform"))
+def test_a_call_of_the_terraform_module_sets_its_variables(block: Block) -> None:
+    call = block.text.split('module "headwater" {')[1]
+    given = set(re.findall(r"^  (\w+) += [^{]", call, re.MULTILINE)) - {"source"}
+    variables = set(re.findall(r'^variable "(\w+)"', (ROOT / "scripts/aws/terraform/variables.tf").read_text(), re.MULTILINE))
+    assert given and given <= variables
+
+
 @pytest.mark.parametrize("block", of("sql"))
 def test_queries_answer_over_a_small_lake(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -527,7 +550,7 @@ def test_queries_of_analytics_engine_answer_over_points(block: Block) -> None:
     with duckdb.connect() as database:
         for number, texts in enumerate((blobs, spilled)):
             columns = [f"{text} AS blob{place}" for place, text in enumerate(texts, 1)]
-            columns += [f"{place}.0 AS double{place}" for place in range(1, 16)]
+            columns += [f"{place}.0 AS double{place}" for place in range(1, 17)]
             point = f"SELECT now() AS timestamp, 1 AS _sample_interval, {', '.join(columns)}"
             how = "CREATE TABLE headwater AS" if number == 0 else "INSERT INTO headwater"
             database.execute(f"{how} {point}")

@@ -136,15 +136,15 @@ def test_a_row_stays_in_its_shard_until_it_is_on_the_disk(
     row = worker.get(QUARANTINE, BEARER).body
     file = tmp_path / "file"
     file.touch()
-    for ended, reported in [
-        (export_quarantine(worker.port, file), "File exists"),
-        (export_quarantine(worker.port, tmp_path, "another"), "HEADWATER_OPERATOR_KEY is another"),
-        (export_quarantine(worker.port, tmp_path, ""), "HEADWATER_OPERATOR_KEY is not set"),
-        (export_quarantine(worker.port, tmp_path, "a\r"), "HEADWATER_OPERATOR_KEY has a character"),
-        (export_quarantine(worker.port, tmp_path, most_bytes=100), "File too large"),
-        (export_quarantine(cutting(worker), tmp_path), "was truncated"),
+    for ended, code, reported in [
+        (export_quarantine(worker.port, file), 1, "File exists"),
+        (export_quarantine(worker.port, tmp_path, "another"), 2, "HEADWATER_OPERATOR_KEY is another"),
+        (export_quarantine(worker.port, tmp_path, ""), 2, "HEADWATER_OPERATOR_KEY is not set"),
+        (export_quarantine(worker.port, tmp_path, "a\r"), 2, "HEADWATER_OPERATOR_KEY has a character"),
+        (export_quarantine(worker.port, tmp_path, most_bytes=100), 1, "File too large"),
+        (export_quarantine(cutting(worker), tmp_path), 1, "was truncated"),
     ]:
-        assert ended.returncode == 2 and ended.stdout.startswith("export-quarantine: "), ended
+        assert ended.returncode == code and ended.stdout.startswith("export-quarantine: "), ended
         assert reported in ended.stdout
         assert worker.get(QUARANTINE, BEARER).body == row
     assert list(tmp_path.iterdir()) == [file], "what was begun is gone"
@@ -168,7 +168,7 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
     directory = tmp_path / "kept"
 
     in_use = export_quarantine(worker.port, directory, stream=old)
-    assert in_use.returncode == 2
+    assert in_use.returncode == 1
     assert f"stream={old} is one of routes or failed_stream" in in_use.stdout
     worker.kill()
     worker.settings = today
@@ -195,5 +195,5 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
 def test_a_worker_that_can_not_answer_says_so_at_once(peer: FakeFirehose) -> None:
     with Worker(peer.environment(), {"origins": "wrong"}) as worker:
         ended = export_quarantine(worker.port, Path("/nowhere"))
-    assert ended.returncode == 2
+    assert ended.returncode == 1
     assert "HEADWATER.origins must list sites" in ended.stdout

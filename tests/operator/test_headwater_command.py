@@ -60,10 +60,10 @@ def test_each_command_has_its_help(command: str) -> None:
     assert len(answer.stdout) > 40
 
 
-@pytest.mark.parametrize("arguments", [("nothing",), ("../setup",), ("de",), ("doctor", "--xml"), ("completion", "tcsh"), ("completion",)])
+@pytest.mark.parametrize("arguments", [("../setup",), ("de",), ("completion",)])
 def test_a_mistake_is_a_sentence(arguments: tuple[str, ...]) -> None:
     answer = run(*arguments)
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert re.fullmatch(r"headwater: .+; see scripts/headwater --help\n", answer.stderr)
 
 
@@ -76,6 +76,55 @@ def test_a_command_takes_paths_from_where_it_is_called(tmp_path: Path) -> None:
 def test_a_shell_completes_commands_and_options() -> None:
     assert complete("d") == {"dev", "deploy", "doctor"}
     assert complete("query", "--st") == {"--steps"}
+    assert complete("query", "--q") == complete("replay", "--q") == complete("deploy", "--q") == {"--quiet"}
+    assert complete("dev", "--fo") == complete("records", "--fo") == {"--follow"}
+    assert complete("query", "session") == {"sessions_per_day", "session_lengths"}
+    assert complete("query", "rep") == {"report"}
+    assert complete("tenants", "") == complete("tenants", "--local", "") == {"put", "list", "check", "off", "on"}
+    assert complete("outage", "h") == {"hang"}
+    assert complete("import", "--from", "s") == {"segment", "snowplow"}
+
+
+# A wrong word of each command that could otherwise begin something, and how its sentence begins.
+MISUSES = {
+    "dev --rest": "dev: ", "records --last 0": "dev: ", "outage melt": "outage: ", "types --only cobol": "types: ", "deploy --dry": "deploy: ",
+    "query --by ip": "query: ", "query nothing": "query: ", "replay local": "replay: ", "import a.json": "import: ", "tenants drop": "tenants: ",
+    "quarantine": "export-quarantine: ", "measure-deployment": "measure-deployment: ", "scale-model --set a=b": "scale-model: ",
+    "doctor --xml": "headwater: ", "completion tcsh": "headwater: ", "nothing": "headwater: ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", MISUSES)
+def test_wrong_use_ends_with_2_and_a_sentence(words: str) -> None:
+    answer = run(*words.split())
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(MISUSES[words]) and len(answer.stderr.splitlines()) == 1
+
+
+# What takes --quiet and --json; the others print no more than they are asked for.
+OUTPUTS = {
+    "dev": {"--quiet"}, "records": {"--quiet"}, "measure-deployment": {"--json"}, "scale-model": {"--json"}, "completion": {"--json", "--quiet"},
+    "simulate": set(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_helps_have_one_style(command: str) -> None:
+    printed = run(command, "--help").stdout
+    first, blank, *lines = printed.splitlines()
+    assert re.fullmatch(r"[A-Z].+\.", first) and blank == "", first
+    assert lines[0].startswith("  scripts/"), lines[0]
+    options = {line.split()[0].rstrip(",") for line in lines if line.startswith("  --")}
+    assert {each for each in ("--json", "--quiet") if each in printed} == OUTPUTS.get(command, {"--json", "--quiet"})
+    assert not options or all(re.fullmatch(r"--[a-z-]+", each) for each in options)
+    assert max(map(len, lines)) <= 127
+
+
+def test_doctor_is_quiet_if_nothing_is_missing(tmp_path: Path) -> None:
+    answer = run("doctor", "--quiet")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    lacks = run("doctor", "--quiet", PATH=path_without("cc", tmp_path), CARGO_HOME=str(tmp_path / "cargo"))
+    assert lacks.returncode == 1 and re.fullmatch(r"missing +cc +install .*\n", lacks.stdout)
 
 
 def test_doctor_says_that_nothing_is_missing() -> None:

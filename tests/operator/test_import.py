@@ -10,8 +10,11 @@ import argparse
 import http.client
 import json
 import os
+import random
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -72,27 +75,16 @@ def worker(aws: LocalAws) -> Iterator[Worker]:
         yield worker
 
 
-def records(aws: LocalAws, ids: set[str], kind: Any = "data") -> dict[str, dict[str, Any]]:
-    """The records of these events, each of which is there once."""
+def records(aws: LocalAws, ids: set[str], kind: Any = "data", by: str = "event_id") -> dict[str, dict[str, Any]]:
+    """The records of these events by a column that has their ids, each of which is there once."""
 
     def found() -> list[dict[str, Any]]:
-        return [each.record for each in aws.records(kind) if each.record.get("event_id") in ids]
+        return [each.record for each in aws.records(kind) if each.record.get(by) in ids]
 
     wait_until(lambda: len(found()) >= len(ids), 10, lambda: f"{len(found())} of {len(ids)}")
-    counts = Counter(each["event_id"] for each in found())
+    counts = Counter(each[by] for each in found())
     assert set(counts.values()) <= {1}, counts
-    return {each["event_id"]: each for each in found()}
-
-
-def by_source_id(aws: LocalAws, source_ids: set[str]) -> dict[str, dict[str, Any]]:
-    """The records of these ids of another collector, each of which is there once."""
-
-    def found() -> list[dict[str, Any]]:
-        return [each.record for each in aws.records() if each.record.get("source_event_id") in source_ids]
-
-    wait_until(lambda: len(found()) >= len(source_ids), 10, lambda: f"{len(found())} of {len(source_ids)}")
-    assert len(found()) == len(source_ids)
-    return {each["source_event_id"]: each for each in found()}
+    return {each[by]: each for each in found()}
 
 
 def check_old(record: dict[str, Any], **expected: Any) -> None:
@@ -121,7 +113,7 @@ def test_segments_messages_come_through(aws: LocalAws, worker: Worker, tmp_path:
     ended = import_events("segment", worker.port, tmp_path / "state", file.parent)
 
     assert (ended.code, ended.counts) == (0, {"accepted": 3}), ended.err
-    found = by_source_id(aws, {each["messageId"] for each in messages})
+    found = records(aws, {each["messageId"] for each in messages}, by="source_event_id")
     track, identify = (found[each["messageId"]] for each in messages)
     assert UUID(track["event_id"]).version == 8
     check_old(track, name="plan_upgraded_by_name", source_name="Plan Upgraded", protocol="segment", device_id="a-1")
@@ -334,7 +326,7 @@ def test_a_stopped_run_goes_on_where_it_was(aws: LocalAws, worker: Worker, tmp_p
         ended = import_events("segment", proxy.port, state, file)
 
     if by == signal.SIGINT:
-        assert process.returncode == 2
+        assert process.returncode == 130
         assert complaints == "import: stopped; run it again to go on\n"
     assert ended.code == 0, ended.err
     assert ended.summary["before"] in ((500, 1_000) if by == signal.SIGKILL else (1_000, 1_500))
@@ -387,6 +379,96 @@ def test_a_lower_limit_of_events_is_learned(worker: Worker, tmp_path: Path) -> N
     assert (ended.code, ended.counts) == (0, {"accepted": 1_000}), ended.err
     # The check, the refusal, and eight requests of 125.
     assert len(proxy.calls) == 1 + 1 + 8
+
+
+def test_any_failure_of_the_edge_passes(aws: LocalAws, worker: Worker, tmp_path: Path) -> None:
+    messages = [segment(number, messageId=str(uuid4())) for number in range(3)]
+    failures = {0: Answer(500, b""), 2: Answer(520, b"<html>"), 3: Answer(530, b"error code: 1033"), 4: Answer(599, b"")}
+
+    with Proxy(worker, failures.get) as proxy:
+        ended = import_events("segment", proxy.port, tmp_path / "state", lines(tmp_path / "a.json", messages))
+
+    assert (ended.code, ended.counts, ended.summary["finished"]) == (0, {"accepted": 3}, True), ended.err
+    assert len(proxy.calls) == 2 + len(failures)
+    with Proxy(worker, lambda number: Answer(404, b"") if number else None) as proxy:
+        file = lines(tmp_path / "b.json", [segment()])
+        ended = import_events("segment", proxy.port, tmp_path / "state", file)
+    assert (ended.code, ended.summary["finished"], ended.counts) == (1, False, {})
+    quiet = run_quiet(worker, tmp_path, file)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def run_quiet(worker: Worker, folder: Path, file: Path) -> subprocess.CompletedProcess[str]:
+    """The same by the option's former name, and without --json."""
+    command = [sys.executable, import_events_module.__file__, "--from", "segment", "--quiet", "--resume", str(folder / "quiet")]
+    return subprocess.run(
+        [*command, "--endpoint", f"http://127.0.0.1:{worker.port}", str(file)],
+        env={"PATH": os.environ["PATH"], "HEADWATER_SERVER_KEY": SERVER_KEY},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+class Clock:
+    """Stands for the module `time`: it passes only while something sleeps, or as a test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+
+@pytest.mark.parametrize("rate", [0.5, 12, 500, 3_000])
+def test_no_more_events_are_sent_a_second_than_the_rate(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, dice = Clock(), random.Random(20261130)
+    monkeypatch.setattr(import_events_module, "time", clock)
+    pace = import_events_module.Pace(rate)
+    sent: list[tuple[float, int]] = []
+    for _ in range(200):
+        # Now and then the worker takes its time, which does not let more come together afterwards.
+        clock.now += dice.choice([0, 0, 0.01, 3])
+        batch = dice.randint(1, 500)
+        pace.wait(batch)
+        sent.append((clock.now, batch))
+    for start in range(0, 200, 7):
+        before = 0
+        for at, batch in sent[start:]:
+            assert before <= rate * (at - sent[start][0]) * (1 + 1e-9)
+            before += batch
+    # It waits no longer than it has to.
+    unpaced = import_events_module.Pace(None)
+    now = clock.now
+    unpaced.wait(10**9)
+    assert clock.now == now
+    steady = import_events_module.Pace(rate)
+    for _ in range(11):
+        steady.wait(100)
+    assert clock.now == pytest.approx(now + 1_000 / rate)
+
+
+def test_a_batch_is_compressed_no_more_often_than_it_has_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many events nothing is compressed, and of too many bytes the whole once, and then what is sent."""
+    compressed: list[int] = []
+    sent: list[int] = []
+    monkeypatch.setattr(import_sender.gzip, "compress", lambda text, *_, **__: compressed.append(text.count(b"{")) or text)
+    sender = import_sender.ImportSender("http://127.0.0.1:1", import_events_module.FORMS["headwater"], "k" * 32, None, 1)
+
+    class Answered:
+        status, data, headers = 200, b"{}", {}  # noqa: RUF012
+
+    monkeypatch.setattr(sender, "_answer", lambda body: sent.append(body.count(b"{")) or Answered())
+    monkeypatch.setattr(sender, "_verdicts", lambda _, count: [import_sender.Verdict("accepted")] * count)
+
+    sender._most = 100
+    assert len(sender.send([b"{}"] * 250)) == 250
+    assert compressed == sent and sum(sent) == 250 and max(sent) <= 100
+    compressed.clear(), sent.clear()
+    assert len(sender.send([b"{" + b"x" * 60_000 + b"}"] * 10)) == 10
+    assert sum(sent) == 10 and compressed == [10, *sent] and len(sent) == 3
 
 
 def test_each_rejected_row_is_listed_with_its_line_and_its_reason(aws: LocalAws, worker: Worker, tmp_path: Path) -> None:
@@ -493,11 +575,11 @@ def test_a_file_of_another_form_is_refused_before_anything_is_sent(worker: Worke
     good, other = lines(tmp_path / "a" / "1.json", [segment()]), lines(tmp_path / "a" / "2.json", [posthog()])
     with Proxy(worker, lambda _: None) as proxy:
         ended = import_events("segment", proxy.port, tmp_path / "state", good.parent)
-        assert ended.code == 2 and ended.out == ""
+        assert ended.code == 1 and ended.out == ""
         assert ended.err.startswith(f"import: {other} is no export of the form segment") and ended.err.count("\n") == 1
         assert proxy.calls == []
     ended = import_events("segment", worker.port, tmp_path / "state", "-", text=json.dumps(posthog()))
-    assert ended.code == 2 and "it looks like --from posthog" in ended.err
+    assert ended.code == 1 and "it looks like --from posthog" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -608,23 +690,23 @@ def test_a_damaged_file_is_read_as_far_as_it_goes(aws: LocalAws, worker: Worker,
 
 
 @pytest.mark.parametrize(
-    ("arguments", "key", "message"),
+    ("arguments", "key", "code", "message"),
     [
-        ((), "", "HEADWATER_SERVER_KEY has no server key"),
-        ((), "pk_shop", "is no server key: it has 7 characters"),
-        ((), "a-guess-that-has-32-characters-or-more", "the server key is none of the worker's"),
-        (("--key", "pk_shop"), "a-guess-that-has-32-characters-or-more", "the server key is none of the worker's"),
-        (("--key", SERVER_KEY), SERVER_KEY, "--key is a tenant's public write key"),
-        (("--key-file", "/nowhere"), SERVER_KEY, "/nowhere can't be read"),
+        ((), "", 2, "HEADWATER_SERVER_KEY has no server key"),
+        ((), "pk_shop", 2, "is no server key: it has 7 characters"),
+        ((), "a-guess-that-has-32-characters-or-more", 1, "the server key is none of the worker's"),
+        (("--key", "pk_shop"), "a-guess-that-has-32-characters-or-more", 1, "the server key is none of the worker's"),
+        (("--key", SERVER_KEY), SERVER_KEY, 2, "--key is a tenant's public write key"),
+        (("--key-file", "/nowhere"), SERVER_KEY, 2, "/nowhere can't be read"),
     ],
 )
 def test_a_wrong_key_sends_nothing(
-    worker: Worker, tmp_path: Path, arguments: tuple[str, ...], key: str, message: str
+    worker: Worker, tmp_path: Path, arguments: tuple[str, ...], key: str, code: int, message: str
 ) -> None:
     file = lines(tmp_path / "a.json", [segment()])
     with Proxy(worker, lambda _: None) as proxy:
         ended = import_events("segment", proxy.port, tmp_path / "state", file, *arguments, key=key)
-    assert ended.code == 2 and message in ended.err, ended.err
+    assert ended.code == code and message in ended.err, ended.err
     assert len(proxy.calls) <= 1
     assert not key or key not in ended.out + ended.err
 
@@ -646,7 +728,7 @@ def test_a_worker_without_the_protocol_is_named(aws: LocalAws, tmp_path: Path) -
     secrets = {"HEADWATER_SERVER_KEYS": json.dumps({"default": SERVER_KEY})}
     with Worker({**aws.environment(), **secrets}, {"delivery_timeout_ms": 20_000}) as plain:
         ended = import_events("posthog", plain.port, tmp_path / "state", file)
-        assert ended.code == 2 and 'add it: protocols = ["posthog"]' in ended.err
+        assert ended.code == 1 and 'add it: protocols = ["posthog"]' in ended.err
         # Without tenants, and in direct delivery.
         beacon = {"name": "page_view", "id": str(uuid4()), "time": AT}
         ended = import_events("headwater", plain.port, tmp_path / "state", lines(tmp_path / "b.json", [beacon]))
@@ -656,7 +738,7 @@ def test_a_worker_without_the_protocol_is_named(aws: LocalAws, tmp_path: Path) -
 
 def test_an_address_without_a_worker_is_named_soon(tmp_path: Path) -> None:
     ended = import_events("segment", free_port(), tmp_path / "state", lines(tmp_path / "a.json", [segment()]))
-    assert ended.code == 2 and "/v1/import does not answer: NewConnectionError" in ended.err
+    assert ended.code == 1 and "/v1/import does not answer: NewConnectionError" in ended.err
 
 
 def test_two_runs_do_not_share_a_state(worker: Worker, tmp_path: Path) -> None:
@@ -675,7 +757,7 @@ def test_two_runs_do_not_share_a_state(worker: Worker, tmp_path: Path) -> None:
         ended = import_events("segment", worker.port, state, file)
         release.set()
         process.communicate()
-    assert ended.code == 2 and "another import uses it" in ended.err
+    assert ended.code == 1 and "another import uses it" in ended.err
     assert process.returncode == 0
 
 

@@ -25,6 +25,7 @@ import pytest
 
 from local_aws import REGION, Delivered, LocalAws
 from local_template import for_ministack, without_what_was_left_out
+import query_stack
 from stack import TEMPLATE, Stack
 from support import ROOT, visitors
 from support.cli import OPERATOR_KEY, Ended, place
@@ -175,9 +176,11 @@ class Operator(FakeAccounts):
         """scripts/deploy, with what ministack makes of the template."""
         template = self.desk / "template.json"
         template.write_text(for_ministack(TEMPLATE))
+        queries = self.desk / "queries.json"
+        queries.write_text(for_ministack(query_stack.TEMPLATE))
         parameters = [word for each in PARAMETERS for word in ("--parameter", each)]
         url = ("--url", f"http://{HOST}:{self.worker.port}")
-        here = ("--template", template.name, "--poll", "0.1", *url)
+        here = ("--template", template.name, "--queries-template", queries.name, "--poll", "0.1", *url)
         self.worker.root = checkout
         return self.call(checkout / "scripts/deploy", *here, *parameters, *words)
 

@@ -186,7 +186,7 @@ def test_a_table_is_printed_and_the_queries_are_listed(filled: LocalAws) -> None
     )
     unknown = query(filled, "nothing", "--source", place(filled, "data"))
     assert (
-        unknown.code == 1
+        unknown.code == 2
         and "there is no query 'nothing'; there are campaigns" in unknown.complaints
     )
 
@@ -226,7 +226,7 @@ def test_a_chart_is_a_page_without_scripts_or_addresses(
         "--plot",
         str(tmp_path / "chart.gif"),
     )
-    assert refused.code == 1 and "must end in .png or .html" in refused.complaints
+    assert refused.code == 2 and "must end in .png, .svg or .html" in refused.complaints
 
 
 def picture(png: bytes) -> tuple[int, int, dict[bytes, int]]:

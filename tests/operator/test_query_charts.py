@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import chart_page
 import query as program
 import report
 from chart import MOST_BARS, Chart, label
@@ -89,6 +90,21 @@ def test_a_report_has_all_answers_on_a_small_page_that_runs_nothing(
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
 
+def test_a_chart_is_a_vector_graphic_that_runs_nothing(ask: Asking, tmp_path: Path) -> None:
+    lake, file = deliver(tmp_path / "lake", *busy()), tmp_path / "chart.svg"
+    ended = ask(lake, "pages", DAY, "--plot", str(file))
+    assert ended.printed == f"{file} shows 60 rows\n"
+    text = file.read_text(encoding="utf-8")
+    drawing = Page(text)
+    assert {tag for tag, _ in drawing.elements} <= {"svg", "rect", "g", "path", "text", "line", "defs", "clippath"}
+    attributes = {name for _, its in drawing.elements for name in its}
+    assert not {each for each in attributes if each.startswith("on") or each.endswith("href")}
+    assert "\u202e" not in text and file.stat().st_mode & 0o777 == 0o600
+    # With its title and the line below.
+    words = " ".join(drawing.words)
+    assert "Pages" in words and "all tenants · bots left out" in words
+
+
 def test_the_report_has_each_query_but_now() -> None:
     assert sorted([*report.ORDER, "now"]) == names()
 
@@ -97,7 +113,7 @@ def test_the_report_has_each_query_but_now() -> None:
 def test_a_report_is_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["query", "report", "--source", str(tmp_path), *words])
     try:
-        assert program.main() == 1
+        assert program.main() == 2
     except SystemExit as ended:
         assert ended.code == 2
 
@@ -152,10 +168,27 @@ def test_a_chart_names_its_range_tenants_and_bots(ask: Asking, tmp_path: Path, w
     ask(lake, "--sql", "SELECT name, sum(weight) AS events FROM counted GROUP BY ALL ORDER BY 1", "--chart", "bar name events",
         "--plot", str(file), "--since", DAY, "--until", "2026-11-21T06:30", *words)  # fmt: skip
     page = Page(file.read_text(encoding="utf-8"))
-    assert f"{DAY} 00:00 to 2026-11-21 06:30 UTC · {said}" in page.words
+    cut = f"drawn are the first {MOST_BARS} of {MOST_BARS + 5} rows"
+    assert f"{DAY} 00:00 to 2026-11-21 06:30 UTC · {said} · {cut}" in page.words
     # The drawing has the first bars, the table all rows.
     assert sum(tag == "td" for tag, _ in page.elements) == 2 * (MOST_BARS + 5)
-    assert len(file.read_bytes()) < 200_000
+    assert len(file.read_bytes()) < chart_page.LIMIT
+
+
+@pytest.mark.parametrize("count", [168, 900])
+@pytest.mark.parametrize("form", ["bar hour events", "line hour events name"])
+def test_a_page_is_small_however_many_rows_there_are(tmp_path: Path, count: int, form: str) -> None:
+    start, file = datetime(2026, 11, 1), tmp_path / "chart.html"
+    rows = [{"hour": start + timedelta(hours=number), "events": number / 7, "name": f"name_{number % 9}"} for number in range(count)]
+    Chart.parse(form).write(file, "Hours", rows, "a footer")
+    page = Page(file.read_text(encoding="utf-8"))
+    assert len(file.read_bytes()) < chart_page.LIMIT
+    # The newest row is there, and what is not is said.
+    assert f"{rows[-1]['hour']:%Y-%m-%d %H:%M}" in page.words
+    (footer,) = [each for each in page.words if each.startswith("a footer")]
+    assert ("the table has" in footer) == (count > 200)
+    sources = [its["media"] for tag, its in page.elements if tag == "source"]
+    assert sources == ["(max-width: 40rem) and (prefers-color-scheme: dark)", "(max-width: 40rem)", "(prefers-color-scheme: dark)"]
 
 
 def test_a_chart_of_all_events_says_that_bots_are_in_it(ask: Asking, tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
+from jsonschema import Draft202012Validator
 
 import columns
+import terraform_variables
 from support import ROOT
 from support.cli import LAKE
 
@@ -244,10 +245,7 @@ def options(script: str) -> set[str]:
 @cache
 def parameters() -> dict[str, str]:
     """The parameters of the templates with their defaults."""
-    files = [ROOT / "scripts/aws" / name for name in ("headwater.yaml", "streams.yaml")]
-    templates = [cfnlint.decode.decode(str(file))[0] for file in files]
-    known = [item for template in templates for item in template["Parameters"].items()]
-    return {name: str(each["Default"]) for name, each in known if "Default" in each}
+    return {name: str(each.get("Default", "")) for name, each in terraform_variables.parameters().items()}
 
 
 # What is compared.
@@ -453,3 +451,44 @@ def test_rust_writes_the_columns_of_the_list() -> None:
     written = set(re.findall(r'\bline\.\w+\(\s*"(\w{2,})"', text))
     written |= set(re.findall(r'^    [A-Z]\w+ "(\w+)"$', text, re.MULTILINE))
     same(sorted(written), {*columns.TABLES["events"], *columns.TABLES["failed"]}, "columns")
+
+
+def test_the_schema_of_the_configuration_takes_what_the_check_takes() -> None:
+    schema = json.loads((DOCS / "configuration.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    shipped = tomllib.loads((ROOT / "wrangler.toml").read_text())["vars"]["HEADWATER"]
+    page = (DOCS / "configuration.md").read_text()
+    example = tomllib.loads(re.search(r"## The table\n\n```toml\n(.*?)```", page, re.DOTALL)[1])["vars"]["HEADWATER"]  # type: ignore[index]
+    for good in (shipped, example):
+        assert [error.message for error in validator.iter_errors(good)] == []
+
+    # One past each bound, and a word of its own for each choice: both refuse every one of them.
+    wrong: dict[str, Any] = {}
+    for key, value in properties(schema):
+        if "maximum" in value:
+            wrong[key] = value["maximum"] + 1
+        elif "enum" in value or value.get("type") in ("boolean", "string", "array", "object"):
+            wrong[key] = -1
+    # Keys are read only if the routes are right, which they inherit.
+    del wrong["keys"]
+    assert len(wrong) > 50
+    lines = [f"{key} = {json.dumps(value)}" for key, value in wrong.items()]
+    refused = set(re.findall(r"HEADWATER\.([\w.]+) ", "\n".join(findings("\n".join(lines)))))
+    assert refused == set(wrong)
+    assert {key for key in wrong if not validator.is_valid(nested(key, wrong[key], shipped))} == set(wrong)
+    assert not validator.is_valid({**shipped, "linger": 1}) and not validator.is_valid({**shipped, "routes": [{"too": "a"}]})
+
+
+def properties(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The keys of a schema that have a value of their own, with it."""
+    found = []
+    for key, value in schema["properties"].items():
+        inner = [(f"{key}.{name}", each) for name, each in value.get("properties", {}).items()]
+        found += inner or [(key, value)]
+    return found
+
+
+def nested(key: str, value: Any, table: dict[str, Any]) -> dict[str, Any]:
+    outer, _, inner = key.partition(".")
+    return {**table, outer: {inner: value} if inner else value}

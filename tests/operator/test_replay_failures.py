@@ -90,7 +90,7 @@ def test_the_key_and_the_events_follow_no_redirect(
     with elsewhere(200, "{}") as (other, asked):
         with elsewhere(307, "", location=f"{other}/v1/events") as (address, _):
             ended = replay_to(aws, address, tmp_path)
-    assert (ended.code, asked) == (2, [])
+    assert (ended.code, asked) == (1, [])
     assert "the worker answers 307" in ended.printed
 
 
@@ -107,7 +107,7 @@ def test_a_page_in_place_of_the_worker_is_reported(
 ) -> None:
     with elsewhere(200, "<html>") as (address, _):
         ended = replay_to(aws, address, tmp_path)
-    assert ended.code == 2
+    assert ended.code == 1
     assert "the worker answers 200 in words of its own" in ended.printed
 
 
@@ -126,7 +126,7 @@ def test_a_misconfigured_worker_is_reported_at_once(
     with Worker({"HEADWATER_OPERATOR_KEY": OPERATOR_KEY}) as worker:
         address = f"http://127.0.0.1:{worker.port}"
         ended = replay_to(aws, address, tmp_path)
-    assert ended.code == 2
+    assert ended.code == 1
     assert "can't accept events: AWS_ACCESS_KEY_ID is missing" in ended.printed
 
 
@@ -157,7 +157,7 @@ def test_a_resume_file_without_tenants_is_refused(
     with sqlite3.connect(resume) as database:
         database.execute("CREATE TABLE outcomes (event_id TEXT, outcome TEXT)")
     ended = replay(lake, worker, place(lake, "failed"), "--resume", str(resume))
-    assert ended.code == 2 and "name another with --resume" in ended.printed
+    assert ended.code == 1 and "name another with --resume" in ended.printed
 
 
 def test_accepted_events_are_noted_though_another_was_refused(
@@ -176,7 +176,7 @@ def test_accepted_events_are_noted_though_another_was_refused(
         refused = replay(
             lake, worker, *arguments, "--key", "shop=pk_shop", "--key", "blog=pk"
         )
-        assert refused.code == 2 and "write key of tenant 'blog'" in refused.printed
+        assert refused.code == 1 and "write key of tenant 'blog'" in refused.printed
         taken = len(ids(lake, "data"))
         assert taken > 0
         ended = replay(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import local_aws
+import local_records
 from local_aws import Delivered, LocalAws
 from shown_text import UNSAFE, csv_as_text, shown
 from support.cli import LAKE
@@ -135,14 +135,17 @@ def test_records_are_the_same_documents_when_shown(
     line = json.dumps(record, ensure_ascii=False)
 
     class Running:
-        def records(self, kind: str) -> list[Delivered]:
-            return [Delivered("key", line, record)]
+        def keys(self, kind: str) -> list[str]:
+            return ["key"]
 
-        _answering = contextlib.nullcontext
+        def read(self, kind: str, key: str) -> list[Delivered]:
+            return [Delivered(key, line, record)]
+
+        answering = contextlib.nullcontext
 
     monkeypatch.setattr(LocalAws, "running", lambda *_: Running())
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["local_aws.py", "records"])
-    assert local_aws.main() == 0
+    monkeypatch.setattr(sys, "argv", ["records"])
+    assert local_records.main() == 0
     printed = capsys.readouterr().out
     assert is_obeyed(printed) == [] and json.loads(printed) == record and "Zoë" in printed

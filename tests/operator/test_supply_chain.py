@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -142,3 +145,82 @@ def test_a_build_gets_no_key_at_all(tmp_path: Path) -> None:
     )
     given = dict(line.split("=", 1) for line in read.stdout.splitlines())
     assert given.keys() & secrets.keys() == set() and given["CARGO_HOME"] == "/cargo"
+
+
+class Database:
+    """Answers as OSV does: a page of ids for each query, and a token if there is another page."""
+
+    def __init__(self, vulnerable: dict[str, list[str]]) -> None:
+        self.asked: list[str] = []
+        database = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                queries = json.loads(self.rfile.read(int(self.headers["content-length"])))["queries"]
+                assert len(queries) <= 1_000
+                results = []
+                for query in queries:
+                    purl, page = query["package"]["purl"], int(query.get("page_token", 0))
+                    database.asked.append(purl)
+                    ids = vulnerable.get(purl, [])
+                    more = {"next_page_token": str(page + 1)} if page + 1 < len(ids) else {}
+                    results.append({"vulns": [{"id": ids[page]}], **more} if ids else {})
+                body = json.dumps({"results": results}).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def audit(self, *options: str, accepted: str = "", scripts: Path = ROOT / "scripts") -> subprocess.CompletedProcess[str]:
+        (scripts / "audit-accepted.txt").write_text(accepted) if accepted else None
+        env = {**os.environ, "HEADWATER_OSV": f"http://127.0.0.1:{self.server.server_port}"}
+        return subprocess.run([scripts / "audit", *options], env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The lock files and the scripts, so that a test may accept a vulnerability."""
+    for path in (*CARGO, *NPM, *PYTHON):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "scripts"
+
+
+def test_every_locked_package_is_looked_up_once(clone: Path) -> None:
+    database = Database({})
+    ended = database.audit(accepted="# none\n", scripts=clone)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(database.asked) == sorted(each["purl"] for each in components())
+    assert ended.stdout == f"{len(database.asked)} packages, 0 vulnerabilities, 0 accepted\n"
+
+
+def test_a_vulnerability_is_named_until_it_is_accepted(clone: Path) -> None:
+    worker, wrangler = (next(each["purl"] for each in components() if each["name"] == name) for name in ("worker", "wrangler"))
+    database = Database({worker: ["RUSTSEC-2026-0001", "RUSTSEC-2026-0002"], wrangler: ["GHSA-a-b-c"]})
+    ended = database.audit(scripts=clone)
+    assert ended.returncode == 1
+    assert f"RUSTSEC-2026-0002  {worker}  in the worker\n" in ended.stdout
+    assert f"GHSA-a-b-c  {wrangler}  in the build, scripts or tests\n" in ended.stdout
+    assert [each["id"] for each in json.loads(database.audit("--json", scripts=clone).stdout)].count("GHSA-a-b-c") == 1
+
+    all_three = "".join(f"{each} reads no such input\n" for each in ("RUSTSEC-2026-0001", "RUSTSEC-2026-0002", "GHSA-a-b-c"))
+    assert database.audit(accepted=all_three, scripts=clone).returncode == 0
+    stale = database.audit(accepted=all_three + "GHSA-old gone\n", scripts=clone)
+    assert stale.returncode == 1 and "GHSA-old is in no package any more" in stale.stderr
+    assert "has no reason" in database.audit(accepted="GHSA-a-b-c\n", scripts=clone).stderr
+
+
+def test_a_database_that_is_silent_is_no_good_news() -> None:
+    database = Database({})
+    database.server.shutdown()
+    database.server.server_close()
+    ended = database.audit()
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "does not answer the question" in ended.stderr

@@ -79,7 +79,7 @@ fn config(privacy: &Value) -> Config {
 /// Returns the line of an item's record. A `time` that is no time makes a failed event of it.
 fn stored(config: &Config, protocol: Protocol, text: String) -> String {
     let context = RequestContext { ip: None, ..harness::context() };
-    let request = ingest::authorize(&context, None, config).request.unwrap();
+    let request = ingest::authorize(&context, None, config, None).request.unwrap();
     let bytes = text.as_bytes().to_vec();
     let body = RequestBody { content_type: None, content_encoding: None, bytes: &bytes };
     let items = ProtocolItems { texts: vec![text.into()], ..ProtocolItems::default() };

@@ -48,7 +48,7 @@ class Imported:
 def start_import(form: str, port: int, state: Path, *arguments: str | Path, key: str = SERVER_KEY) -> subprocess.Popen[str]:
     """scripts/import, under way."""
     command = [sys.executable, str(LAKE / "import_events.py"), "--from", form, "--json"]
-    options = ["--endpoint", f"http://127.0.0.1:{port}", "--resume", str(state), *map(str, arguments)]
+    options = ["--worker", f"http://127.0.0.1:{port}", "--resume", str(state), *map(str, arguments)]
     return subprocess.Popen(
         [*command, *options],
         env={"PATH": os.environ["PATH"], "HEADWATER_SERVER_KEY": key},

@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import query_stack
 from local_aws import REGION, TEMPLATE, client
 from local_template import for_ministack
 from ministack_process import HOST, MinistackProcess
@@ -77,6 +78,8 @@ class FakeAccounts:
         """The command, with small buffers and the worker where it runs."""
         template = self._directory / "template.json"
         template.write_text(for_ministack(TEMPLATE))
+        queries = self._directory / "queries.json"
+        queries.write_text(for_ministack(query_stack.TEMPLATE))
         configuration = tomllib.loads((ROOT / "wrangler.toml").read_text())
         del configuration["build"]  # what is built is tested
         configuration["main"] = str(ROOT / "build" / "index.js")
@@ -91,6 +94,8 @@ class FakeAccounts:
                 DEPLOY,
                 "--template",
                 template,
+                "--queries-template",
+                queries,
                 "--poll",
                 "0.1",
                 "--overlap",

@@ -45,5 +45,5 @@ def event(**fields: Any) -> dict[str, Any]:
 
 
 def counts(**some: int) -> dict[str, int]:
-    names = ("accepted", "failed", "duplicate", "dropped", "refused")
+    names = ("accepted", "failed", "duplicate", "dropped", "over_quota", "refused")
     return {"total": sum(some.values()), **dict.fromkeys(names, 0), **some}

@@ -32,7 +32,7 @@ TEXTS = ("kind", "tenant", "request", "status", "code")
 NUMBERS = (
     *("beacons", "accepted", "failed", "duplicate", "dropped", "refused"),
     *("bytes_in", "bytes_out", "read_ms", "wait_ms", "send_ms", "deliver_ms"),
-    *("total_ms", "retries", "spill_depth"),
+    *("total_ms", "retries", "spill_depth", "over_quota"),
 )
 
 

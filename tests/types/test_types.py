@@ -97,14 +97,16 @@ def test_a_changed_schema_makes_them_stale(tmp_path: Path) -> None:
 def test_a_mistake_in_a_schema_names_its_file(name: str, schema: object, message: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.json").write_text(json.dumps(schema))
     ended = types("--schemas", tmp_path, "--out", tmp_path / "out")
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.returncode, ended.stdout) == (1, "")
     assert f"{tmp_path}/{name}.json" in ended.stderr and message in ended.stderr
 
 
 def test_a_mistake_in_an_option_names_it(tmp_path: Path) -> None:
-    for option, value, message in [("--env", "moon", "[env.moon]"), ("--package", "a-b", "--package"), ("--schemas", tmp_path, "no schema")]:
+    for option, value, code, message in [
+        ("--env", "moon", 2, "[env.moon]"), ("--package", "a-b", 2, "--package"), ("--schemas", tmp_path, 1, "no schema"),
+    ]:  # fmt: skip
         ended = types(option, value, "--out", tmp_path / "out")
-        assert ended.returncode == 2 and message in ended.stderr
+        assert ended.returncode == code and message in ended.stderr
 
 
 def test_the_fields_are_those_of_the_reference() -> None:
@@ -414,12 +416,3 @@ def test_the_examples_of_the_pages_compile(tmp_path: Path) -> None:
             root = tree_sitter.Parser(tree_sitter.Language(grammar.language())).parse(block.text.encode()).root_node
             assert not root.has_error, block.where
     assert set(counts) == {"ts", *LANGUAGES}
-
-
-def test_the_help_has_every_option() -> None:
-    of_script, of_program = (
-        set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", subprocess.run(command, capture_output=True, text=True, check=True).stdout)) - {"--help"}
-        for command in ([ROOT / "scripts" / "types", "--help"], [sys.executable, ROOT / "scripts" / "typegen" / "generate.py", "--help"])
-    )
-    assert of_script == of_program
-    assert len(of_script) > 5

@@ -18,7 +18,7 @@ class Rotated(WorkerWithBindings):
     bindings = """
       get AWS_SECRET_ACCESS_KEY() { return globalThis.reported ? env.AWS_SECRET_ACCESS_KEY : "before" },
       get HEADWATER_OPERATOR_KEY() { return globalThis.reported ? undefined : env.HEADWATER_OPERATOR_KEY },
-      get METRICS() { return globalThis.reported ? undefined : { writeDataPoint() { globalThis.reported = true } } },
+      get METRICS() { return globalThis.reported ? undefined : { writeDataPoint({ blobs }) { globalThis.reported = blobs[0] === "request" } } },
     """
 
 

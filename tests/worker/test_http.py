@@ -315,3 +315,19 @@ def test_the_pixel_is_43_bytes_that_no_cache_keeps(
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     after = {"data": len(data(peer)), "failed": len(kept(peer))}
     assert after == {**before, outcome: before[outcome] + 1}
+
+
+def test_the_demo_is_served_on_this_machine_only(peer: FakeFirehose) -> None:
+    elsewhere = {"host": "events.shop.example"}
+    pages = ("/", "/index.html", "/beacons", "/beacons.html")
+    with Worker(peer.environment(), {}) as worker:
+        for path in pages:
+            local = worker.get(path)
+            assert (local.status, local.headers["content-type"]) == (200, "text/html; charset=utf-8")
+            refused = worker.get(path, elsewhere)
+            assert (refused.status, refused.json()["code"]) == (404, "not_found"), path
+        assert worker.request("POST", "/", b"{}", {}).status == 404
+        worker.kill()
+        worker.settings = {"demo": True}
+        worker.restart()
+        assert [worker.get(path, elsewhere).status for path in pages] == [200] * 4

@@ -5,10 +5,15 @@ once, and each use is a line of the log that names the key and not its text.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from support import ROOT
 from support.fake_firehose import FakeFirehose
 from support.shards import SHARDED
 from support.worker import Worker
@@ -85,3 +90,46 @@ def test_each_use_of_a_key_is_an_audit_line(worker: Worker) -> None:
     worker.wait_for_line(part="audit", role="replay", method="POST", allowed=True)
     for key in [*KEYS["quarantine"], "z" * 32, KEYS["replay"][0]]:
         assert key not in worker.log
+
+
+FAILED = {
+    "event_id": "01939b70-6d2a-7c3e-8f00-000000000007",
+    "received_at": "2026-11-20T08:00:00.000Z",
+    "stage": "validate",
+    "code": "unknown_event",
+    "original_format": "beacon",
+    "original": '{"name":"role_replayed"}',
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "program", "code"),
+    [
+        (KEYS["replay"][0], "replay", 0),
+        (KEYS["quarantine"][1], "replay", 2),
+        ("x" * 32, "replay", 2),
+        (KEYS["quarantine"][1], "export_quarantine", 0),
+        (KEYS["replay"][0], "export_quarantine", 2),
+    ],
+)
+def test_a_program_needs_the_key_of_its_role_only(
+    worker: Worker, tmp_path: Path, key: str, program: str, code: int
+) -> None:
+    failed = tmp_path / "failed"
+    failed.mkdir()
+    (failed / "1").write_text(json.dumps(FAILED) + "\n")
+    places = [str(failed), "--resume", str(tmp_path / "resume")]
+    options = places if program == "replay" else [str(tmp_path / "quarantined")]
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "lake" / f"{program}.py"), *options]
+        + ["--worker", f"http://127.0.0.1:{worker.port}"],
+        env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    role = program.removeprefix("export_")
+    refused = f"HEADWATER_OPERATOR_KEY is another one, or this key does not have the role {role}"
+    assert (refused in ended.stderr) == (code == 2)

@@ -101,3 +101,9 @@ def test_a_key_of_a_server_is_in_no_answer(worker: Worker) -> None:
     assert (answer.status, answer.json()["code"]) == (401, "unknown_key")
     assert wrong not in answer.body.decode()
     assert answer.json()["message"].startswith(f'write key "{OLD[:8]}…" is not one')
+
+
+def test_a_server_may_send_a_larger_body(worker: Worker) -> None:
+    body = b" " * 300_000 + b'{"name":"larger"}'
+    assert worker.post(body, {"x-write-key": "pk_shop"}).status == 413
+    assert worker.post(body, {"x-write-key": NEW}).status == 204

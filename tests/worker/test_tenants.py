@@ -107,7 +107,7 @@ def test_without_a_key_that_is_known_the_answer_is_401(
     assert answer.status == 401
     assert answer.json() == {
         "code": "unknown_key",
-        "message": f"{unknown} of HEADWATER.keys; {NAME_ONE}",
+        "message": f"{unknown} of HEADWATER.keys or TENANTS; {NAME_ONE}",
     }
     assert "retry-after" not in answer.headers
     assert event_id not in data(peer) | kept(peer)

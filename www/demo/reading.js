@@ -85,7 +85,7 @@ export function read(reply, sending) {
   const verdicts = body.verdicts.map(verdict);
   for (const { outcome } of verdicts) {
     if (outcome === "accepted" || outcome === "failed") count[outcome] += 1;
-    if (outcome === "dropped") count.refused += 1;
+    if (outcome === "dropped" || outcome === "over_quota") count.refused += 1;
   }
   const results = /** @type {Result[]} */ (["failed", "accepted", "refused"]);
   const isKnown = verdicts.some(({ outcome }) => outcome === "duplicate");

@@ -12,6 +12,7 @@ pub mod body_shape;
 pub mod cursor;
 mod error;
 mod fields;
+pub mod from_json;
 #[cfg(test)]
 mod level_by_level;
 mod place;

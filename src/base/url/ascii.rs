@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use super::compositions::{BY_LETTER, CLASSES, PAIRS};
+use crate::base::order::ascending;
 
 /// Returns `host` in lower case and ASCII. A label that Punycode can't encode stays unchanged.
 pub fn ascii(host: &str) -> Cow<'_, str> {
@@ -44,7 +45,12 @@ fn composed(chars: impl Iterator<Item = char>) -> String {
     }
     for marks in parts.chunk_by_mut(|_, next| class(*next) > 0) {
         // The first is the letter, of class 0; a text may begin with a mark.
-        marks.sort_by_key(|part| class(*part));
+        if !marks.is_sorted_by_key(|part| class(*part)) {
+            let unsorted = marks.to_vec();
+            let order = ascending(&mut unsorted.iter().map(|part| u64::from(class(*part))));
+            let sorted = order.iter().filter_map(|(_, at)| unsorted.get(*at));
+            marks.iter_mut().zip(sorted).for_each(|(mark, next)| *mark = *next);
+        }
     }
     let mut text: Vec<char> = Vec::with_capacity(parts.len());
     let (mut letter_at, mut last_class) = (None, 0);

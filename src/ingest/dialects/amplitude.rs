@@ -62,6 +62,7 @@ fn status(error: &IngestError) -> u16 {
             | ProtocolError::RecordsTooLarge { .. },
         )
         | IngestError::OriginNotAllowed(_)
+        | IngestError::OverQuota
         | IngestError::TenantsUnavailable
         | IngestError::RateLimited
         | IngestError::Replay(_)

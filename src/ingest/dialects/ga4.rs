@@ -45,7 +45,9 @@ fn validation_messages(outcomes: &[(EventId, Outcome)]) -> Value {
             ("description", violation.message.as_str().into()),
             ("validationCode", "VALUE_INVALID".into()),
         ])),
-        Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) => None,
+        Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) | Outcome::OverQuota => {
+            None
+        }
     });
     messages.collect()
 }

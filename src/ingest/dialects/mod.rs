@@ -104,6 +104,36 @@ pub fn answer(
         let answer = IngestResponse::of_outcomes(outcomes, VerdictMode::Always);
         return DialectAnswer::json(answer.status, answer.body.unwrap_or_default());
     }
+    let over = outcomes.map_or(0, over_quota);
+    // These two say it in a success.
+    let has_words = matches!(protocol, Protocol::Posthog | Protocol::Otlp);
+    let outcomes = match outcomes {
+        Ok(outcomes) if over > 0 && over == outcomes.len() && !has_words => Err(&OVER_QUOTA),
+        outcomes => outcomes,
+    };
+    let mut answer = of_protocol(protocol, outcomes, request);
+    if over > 0 {
+        answer.headers.push((OVER_QUOTA_HEADER, over.to_string()));
+    }
+    answer
+}
+
+/// Says how many events of a request are not kept, since their tenant is over its quota.
+pub const OVER_QUOTA_HEADER: &str = "x-headwater-over-quota";
+
+/// The answer of a protocol if nothing of a request is kept: no SDK may send it again.
+static OVER_QUOTA: IngestError = IngestError::OverQuota;
+
+/// Returns how many events are over the quota of their tenant.
+pub fn over_quota(outcomes: &[(EventId, Outcome)]) -> usize {
+    outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::OverQuota).count()
+}
+
+fn of_protocol(
+    protocol: Protocol,
+    outcomes: Result<&[(EventId, Outcome)], &IngestError>,
+    request: DialectRequest<'_>,
+) -> DialectAnswer {
     match protocol {
         Protocol::Segment => segment::answer(outcomes, request),
         Protocol::Snowplow => snowplow::answer(outcomes, request),
@@ -120,6 +150,7 @@ pub fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::outcome::Catalogued;
 
     /// The addresses of events that have no part of their own, such as a key.
     const PATHS: [&str; 31] = [
@@ -202,6 +233,60 @@ mod tests {
                 assert_eq!(super::answer(protocol, outcomes, asking), usual, "{protocol:?}");
             }
         }
+    }
+
+    /// No SDK repeats what is over a quota, and no answer says that it was taken.
+    #[test]
+    fn an_event_over_its_quota_is_refused_for_good() {
+        let id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+        let accepted = (id, Outcome::Accepted(Catalogued::No));
+        let over = (id, Outcome::OverQuota);
+        let segment = r#"{"code":"over_quota","message":"the tenant has used up its events of the day; do not send again","success":false}"#;
+        let amplitude = r#"{"code":403,"error":"the tenant has used up its events of the day; do not send again","missing_field":"events"}"#;
+        let otlp = r#"{"partialSuccess":{"errorMessage":"2 log records are over the tenant's quota, and not kept","rejectedLogRecords":"2"}}"#;
+        let json = r#"{"code":"over_quota","message":"the tenant has used up its events of the day; do not send again"}"#;
+        let limited = r#"{"status":1,"quota_limited":["events"]}"#;
+        for (protocol, status, body) in [
+            (Protocol::Segment, 403, segment),
+            (
+                Protocol::Snowplow,
+                403,
+                "the tenant has used up its events of the day; do not send again",
+            ),
+            (Protocol::Posthog, 200, limited),
+            (Protocol::CloudEvents, 403, json),
+            (Protocol::Otlp, 200, otlp),
+            (Protocol::Plausible, 202, "ok"),
+            (Protocol::Umami, 202, r#"{"beep":"boop"}"#),
+            (Protocol::Ga4, 403, json),
+            (Protocol::Amplitude, 403, amplitude),
+        ] {
+            let path = main_path(protocol);
+            let request = DialectRequest { is_post: true, path, ..DialectRequest::default() };
+            let all = [over.clone(), over.clone()];
+            let answer = super::answer(protocol, Ok(&all), request);
+            assert_eq!((answer.status, answer.retry_after_s), (status, None), "{protocol:?}");
+            assert_eq!(String::from_utf8_lossy(&answer.body), body, "{protocol:?}");
+            assert!(answer.headers.contains(&(OVER_QUOTA_HEADER, "2".to_owned())), "{protocol:?}");
+            // What is accepted must not be sent again either.
+            let some = [accepted.clone(), over.clone()];
+            let answer = super::answer(protocol, Ok(&some), request);
+            assert!((200..300).contains(&answer.status), "{protocol:?}");
+            assert!(answer.headers.contains(&(OVER_QUOTA_HEADER, "1".to_owned())), "{protocol:?}");
+            let verdicts = DialectRequest { query: "verdicts=1", ..request };
+            let answer = super::answer(protocol, Ok(&all), verdicts);
+            let body = String::from_utf8_lossy(&answer.body);
+            assert!(body.contains(r#""outcome":"over_quota","code":"over_quota""#), "{body}");
+        }
+        let v1 = DialectRequest {
+            is_post: true,
+            path: "/i/v1/analytics/events",
+            ..DialectRequest::default()
+        };
+        let answer = super::answer(Protocol::Posthog, Ok(&[over]), v1);
+        let body =
+            format!(r#"{{"results":{{"{id}":{{"details":"over_quota","result":"drop"}}}}}}"#);
+        assert_eq!((answer.status, String::from_utf8_lossy(&answer.body)), (200, body.into()));
     }
 
     #[test]

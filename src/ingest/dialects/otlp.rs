@@ -44,17 +44,28 @@ pub fn answer(
 fn taken(outcomes: &[(EventId, Outcome)], is_protobuf: bool) -> DialectAnswer {
     let failed = outcomes.iter().filter_map(|(_, outcome)| match outcome {
         Outcome::Failed(violation) => Some(violation),
-        Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) => None,
+        Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Dropped(_) | Outcome::OverQuota => {
+            None
+        }
     });
-    let Some(first) = failed.clone().next() else {
-        return if is_protobuf {
-            protobuf(200, Vec::new())
-        } else {
-            DialectAnswer::json(200, "{}")
-        };
+    let over_quota = super::over_quota(outcomes);
+    let count = failed.clone().count().saturating_add(over_quota);
+    let message = match failed.clone().next() {
+        None if over_quota == 0 => {
+            return match is_protobuf {
+                true => protobuf(200, Vec::new()),
+                false => DialectAnswer::json(200, "{}"),
+            };
+        }
+        None => format!("{over_quota} log records are over the tenant's quota, and not kept"),
+        Some(first) if over_quota == 0 => {
+            format!("{count} log records are kept as failed events; first: {first}")
+        }
+        Some(first) => format!(
+            "{over_quota} log records are over the tenant's quota, and not kept; {} are kept as failed events; first: {first}",
+            failed.count()
+        ),
     };
-    let count = failed.count();
-    let message = format!("{count} log records are kept as failed events; first: {first}");
     if !is_protobuf {
         let success = object(vec![
             ("rejectedLogRecords", count.to_string().into()),

@@ -22,6 +22,7 @@ pub fn answer(
     let error = match outcomes {
         Ok([(_, Outcome::Dropped(_))]) => return dropped(),
         Ok(_) => return DialectAnswer::text(202, "ok"),
+        Err(IngestError::OverQuota) => return dropped(),
         Err(error) => error,
     };
     let status = match error.status() {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::answer::{DialectAnswer, DialectEndpoint, DialectRequest, object};
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::event::EventId;
-use crate::model::outcome::{FailureCode, Outcome};
+use crate::model::outcome::{FailureCode, Outcome, QuotaCode};
 use crate::pipeline::decode::protocols::translation::ObjectFields;
 
 const EVENTS_V1: &str = "/i/v1/analytics/events";
@@ -19,6 +19,9 @@ const EVENTS_V1: &str = "/i/v1/analytics/events";
 const MAX_WAIT_S: u64 = 5;
 
 const STATUS: &str = r#"{"status":1}"#;
+
+/// PostHog's own answer for a project over its limit: posthog-js sends no event for a minute.
+const QUOTA_LIMITED: &str = r#"{"status":1,"quota_limited":["events"]}"#;
 
 /// The SDKs then report each flag as missing.
 const FLAGS: &str = r#"{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"errorsWhileComputingFlags":false,"supportedCompression":["gzip-js"],"requestId":"none"}"#;
@@ -70,6 +73,9 @@ pub fn answer(
         (Ok(_), _) if request.parameter("beacon").is_some_and(|value| value == "1") => {
             DialectAnswer::empty(204)
         }
+        (Ok(outcomes), _) if super::over_quota(outcomes) > 0 => {
+            DialectAnswer::json(200, QUOTA_LIMITED)
+        }
         (Ok(_), _) => DialectAnswer::json(200, STATUS),
         (Err(error), path) => {
             let is_v1 = path == EVENTS_V1;
@@ -102,6 +108,7 @@ fn result(outcome: &Outcome) -> Value {
         Outcome::Accepted(_) | Outcome::Duplicate => ("ok", None),
         Outcome::Failed(violation) => ("warning", Some(FailureCode::Rule(violation.code))),
         Outcome::Dropped(reason) => ("drop", Some(FailureCode::Dropped(*reason))),
+        Outcome::OverQuota => ("drop", Some(FailureCode::Quota(QuotaCode::OverQuota))),
     };
     let details = details.and_then(|code| serde_json::to_value(code).ok());
     let mut members = vec![("result", result.into())];

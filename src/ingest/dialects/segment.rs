@@ -78,7 +78,9 @@ fn accepted(request: DialectRequest<'_>) -> DialectAnswer {
 fn status(error: &IngestError) -> u16 {
     match error {
         IngestError::UnknownKey(_) | IngestError::BadSignature(_) => 401,
-        IngestError::OriginNotAllowed(_) | IngestError::Replay(ReplayError::NotAllowed) => 403,
+        IngestError::OriginNotAllowed(_)
+        | IngestError::OverQuota
+        | IngestError::Replay(ReplayError::NotAllowed) => 403,
         IngestError::Replay(ReplayError::Unreadable)
         | IngestError::TruncatedBody
         | IngestError::Protocol(_) => 400,

@@ -24,6 +24,7 @@ pub fn answer(
 ) -> DialectAnswer {
     let error = match outcomes {
         Ok(_) => return DialectAnswer::json(200, TAKEN),
+        Err(IngestError::OverQuota) => return DialectAnswer::json(202, DROPPED),
         Err(error) => error,
     };
     let status = match error.status() {

@@ -2,7 +2,8 @@
 //!
 //! A value is read anew once it is a minute old. If that fails, or if the new value is invalid, the
 //! old one holds on. An entry that does not exist is known for some seconds. An entry of which
-//! nothing is known is unavailable, and never unknown, if it can't be read.
+//! nothing is known is unavailable, and never unknown, if it can't be read; and invalid if its value
+//! is.
 //!
 //! A flood of invented keys costs few reads and no value: entries that do not exist are kept apart
 //! from those that do, and a reserve limits the reads of entries of which nothing is known.
@@ -21,7 +22,7 @@ pub const UNKNOWN_MS: u64 = 10_000;
 /// How long an old value holds after a read that failed, in milliseconds.
 pub const RETRY_MS: u64 = 10_000;
 
-/// How long an entry that can't be read and has no old value is not read again, in milliseconds.
+/// How long an entry that can't be read or used and has no old value is not read again, in milliseconds.
 pub const UNAVAILABLE_MS: u64 = 2_000;
 
 /// After how long a read counts as lost, in milliseconds. A request whose client has left may never end
@@ -58,6 +59,8 @@ pub enum TenantEntry<V> {
     Unknown,
     /// Nothing is known of it, and it can't be read now.
     Unavailable,
+    /// It has a value that can't be used, and no older one is known.
+    Invalid,
 }
 
 /// What a request for an entry does.
@@ -80,13 +83,15 @@ pub enum EntryRead<V> {
     },
     Missing,
     Failed,
+    /// The operator has to correct the value.
+    Invalid,
 }
 
 /// The entries that an isolate knows. `L` is the latch of requests that wait for a read.
 #[derive(Debug)]
 pub struct TenantCache<V, L> {
     values: Generations<V>,
-    /// Those that do not exist or can't be read, without a value.
+    /// Those that do not exist, can't be read or are invalid, without a value.
     unknown: Generations<V>,
     reads: Vec<RunningRead<L>>,
     reserve: Reserve,
@@ -175,13 +180,17 @@ impl<V: Clone, L: Default> TenantCache<V, L> {
                 KnownEntry::new(TenantEntry::Found(value), bytes, now, FOUND_MS)
             }
             EntryRead::Missing => KnownEntry::new(TenantEntry::Unknown, 0, now, UNKNOWN_MS),
-            EntryRead::Failed => {
+            EntryRead::Failed | EntryRead::Invalid => {
                 self.failures.count = self.failures.count.saturating_add(1);
                 if let Some(known) = self.values.get(entry) {
                     (known.until, known.longest_ms) = (now.saturating_add(RETRY_MS), RETRY_MS);
                     return known.entry.clone();
                 }
-                KnownEntry::new(TenantEntry::Unavailable, 0, now, UNAVAILABLE_MS)
+                let entry = match read {
+                    EntryRead::Invalid => TenantEntry::Invalid,
+                    _ => TenantEntry::Unavailable,
+                };
+                KnownEntry::new(entry, 0, now, UNAVAILABLE_MS)
             }
         };
         let entry_is = known.entry.clone();
@@ -189,7 +198,7 @@ impl<V: Clone, L: Default> TenantCache<V, L> {
         self.unknown.remove(entry);
         match entry_is {
             TenantEntry::Found(_) => self.values.add(entry.to_owned(), known),
-            TenantEntry::Unknown | TenantEntry::Unavailable => {
+            TenantEntry::Unknown | TenantEntry::Unavailable | TenantEntry::Invalid => {
                 self.unknown.add(entry.to_owned(), known);
             }
         }

@@ -30,6 +30,7 @@ fn found(value: u32) -> Observed {
 
 const UNKNOWN: Observed = Observed::Known(TenantEntry::Unknown);
 const UNAVAILABLE: Observed = Observed::Known(TenantEntry::Unavailable);
+const INVALID: Observed = Observed::Known(TenantEntry::Invalid);
 
 fn value(value: u32) -> EntryRead<u32> {
     EntryRead::Found { value, bytes: 1_000 }
@@ -68,6 +69,18 @@ fn an_old_value_holds_if_a_read_fails_and_without_one_the_entry_is_unavailable()
     assert_eq!(cache.complete("a", EntryRead::Failed, stale), TenantEntry::Found(1));
     assert_eq!(look_up(&mut cache, "a", stale + RETRY_MS - 1), found(1));
     assert_eq!(look_up(&mut cache, "a", stale + RETRY_MS), Observed::Read, "once in ten seconds");
+}
+
+#[test]
+fn an_invalid_value_is_another_thing_than_a_read_that_failed() {
+    let mut cache = Cache::default();
+    look_up(&mut cache, "a", 0);
+    assert_eq!(cache.complete("a", EntryRead::Invalid, 0), TenantEntry::Invalid);
+    assert_eq!(look_up(&mut cache, "a", UNAVAILABLE_MS - 1), INVALID);
+    assert_eq!(look_up(&mut cache, "a", UNAVAILABLE_MS), Observed::Read);
+    assert_eq!(cache.complete("a", EntryRead::Failed, 2_000), TenantEntry::Unavailable);
+    cache.complete("a", value(1), 4_000);
+    assert_eq!(cache.complete("a", EntryRead::Invalid, 4_001), TenantEntry::Found(1));
 }
 
 #[test]
@@ -180,6 +193,7 @@ fn step() -> impl Strategy<Value = CacheStep> {
         any::<u32>().prop_map(value),
         Just(EntryRead::Missing),
         Just(EntryRead::Failed),
+        Just(EntryRead::Invalid),
     ];
     prop_oneof![
         6 => (0_u8..5).prop_map(CacheStep::Ask),
@@ -196,6 +210,8 @@ struct Model {
     good: Option<(u32, u64)>,
     missing_at: Option<u64>,
     failed_at: Option<u64>,
+    /// What that read made known of an entry without a value.
+    failed_as: Option<TenantEntry<u32>>,
     /// Since when a read runs.
     reads: Option<u64>,
 }
@@ -231,9 +247,14 @@ proptest! {
                             *model = Model { missing_at: Some(now), ..Model::default() };
                             prop_assert_eq!(known, TenantEntry::Unknown);
                         }
-                        EntryRead::Failed => {
+                        EntryRead::Failed | EntryRead::Invalid => {
                             model.failed_at = Some(now);
-                            let expected = model.good.map_or(TenantEntry::Unavailable, |(value, _)| TenantEntry::Found(value));
+                            let without = match read {
+                                EntryRead::Invalid => TenantEntry::Invalid,
+                                _ => TenantEntry::Unavailable,
+                            };
+                            model.failed_as = Some(without);
+                            let expected = model.good.map_or(without, |(value, _)| TenantEntry::Found(value));
                             prop_assert_eq!(known, expected);
                         }
                     }
@@ -251,8 +272,9 @@ proptest! {
                         (Observed::Known(TenantEntry::Unknown), None) => {
                             prop_assert!(within(model.missing_at, UNKNOWN_MS, now));
                         }
-                        (Observed::Known(TenantEntry::Unavailable), None) => {
+                        (Observed::Known(entry @ (TenantEntry::Unavailable | TenantEntry::Invalid)), None) => {
                             prop_assert!(within(model.failed_at, UNAVAILABLE_MS, now));
+                            prop_assert_eq!(Some(entry), model.failed_as);
                         }
                         (Observed::Wait, None) => prop_assert!(is_read),
                         (Observed::Read, _) => {

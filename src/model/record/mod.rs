@@ -10,7 +10,9 @@ pub mod line;
 
 use chrono::DateTime;
 
-use crate::model::event::{DeviceId, Event, EventId};
+use crate::base::text::hexadecimal;
+use crate::model::device_key::DeviceKey;
+use crate::model::event::DeviceId;
 use crate::model::session::SessionInfo;
 use line::JsonLineWriter;
 
@@ -42,16 +44,9 @@ pub struct Record {
 pub struct PartitionKey(String);
 
 impl PartitionKey {
-    /// The device's id, or the event's own if there is no device.
-    pub fn of_event(event: &Event) -> Self {
-        match &event.device_id {
-            Some(device_id) => Self(device_id.as_str().to_owned()),
-            None => Self::of_id(event.id),
-        }
-    }
-
-    pub fn of_id(event_id: EventId) -> Self {
-        Self(event_id.to_string())
+    /// Returns the key of a device's records, by which no client can choose their Kinesis shard.
+    pub fn of_device(key: &DeviceKey) -> Self {
+        Self(hexadecimal(key.as_bytes()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -59,7 +54,7 @@ impl PartitionKey {
     }
 }
 
-// Every device id is short enough for a key.
+// In stored records of 0.1 the key is the device's id.
 const _: () = assert!(DeviceId::MAX_CHARS <= 256);
 
 pub const MAX_KEY_BYTES: usize = DeviceId::MAX_CHARS * 4;

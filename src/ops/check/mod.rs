@@ -7,9 +7,13 @@
 pub mod finding;
 pub mod variables;
 
+use std::collections::BTreeMap;
+
 use toml::Table;
 
-use crate::config::{Binding, Config, ConfigError, ConfigErrors, STORE};
+use crate::config::tenant::Tenant;
+use crate::config::{Binding, Config, ConfigError, ConfigErrors, RawConfig, STORE};
+use crate::model::quota::DailyQuota;
 use crate::model::stream::{Service, Stream};
 use crate::model::stream_set::StreamSet;
 use crate::ops::bindings::{CLASSES, WranglerBindings};
@@ -35,6 +39,8 @@ pub struct CheckReport {
     pub places: Vec<String>,
     /// The configurations without errors.
     pub configs: Vec<Config>,
+    /// Whether the key-value store counts as bound.
+    store: Binding,
 }
 
 /// Which configurations of wrangler.toml are read.
@@ -48,14 +54,23 @@ pub enum CheckScope<'a> {
 
 /// Reads `text`, the content of wrangler.toml, together with `local`.
 pub fn wrangler(text: &str, scope: CheckScope<'_>, local: &LocalVariables) -> CheckReport {
-    let mut report = CheckReport::default();
+    with_store(text, scope, local, Binding::Absent)
+}
+
+/// Like [`wrangler`]. Each configuration has the key-value store if `store` is there, whether it is
+/// bound or not.
+fn with_store(
+    text: &str,
+    scope: CheckScope<'_>,
+    local: &LocalVariables,
+    store: Binding,
+) -> CheckReport {
+    let mut report = CheckReport { store, ..CheckReport::default() };
     let top: Table = match text.parse() {
         Ok(top) => top,
         Err(error) => {
-            report
-                .findings
-                .push(Finding::mistake(format!("wrangler.toml: {}", toml_error(&error, text))));
-            return report;
+            let problem = format!("wrangler.toml: {}", toml_error(&error, text));
+            return CheckReport::stopped_by(Finding::mistake(problem));
         }
     };
     let environments = table(&top, "env").unwrap_or_default();
@@ -91,40 +106,66 @@ pub fn wrangler(text: &str, scope: CheckScope<'_>, local: &LocalVariables) -> Ch
 }
 
 /// Checks values of the key-value store: `values` is a JSON object of write keys, each with its value.
-/// They inherit from one configuration of `text`, the content of wrangler.toml.
+/// They inherit from one configuration of `text`, the content of wrangler.toml, which need not bind
+/// the store yet.
 pub fn tenants(
     values: &str,
     text: &str,
     scope: CheckScope<'_>,
     local: &LocalVariables,
 ) -> Vec<Finding> {
-    let report = wrangler(text, scope, local);
+    let report = with_store(text, scope, local, Binding::Present);
     let (true, [config]) = (report.is_good(), report.configs.as_slice()) else {
         let is_mistake = |finding: &Finding| finding.weight == FaultWeight::Mistake;
         let several = "wrangler.toml: name one configuration, with --top or --env NAME";
         let mistakes: Vec<Finding> = report.findings.into_iter().filter(is_mistake).collect();
         return if mistakes.is_empty() { vec![Finding::mistake(several)] } else { mistakes };
     };
-    if config.store == Binding::Absent {
-        return vec![Finding::mistake(format!(
-            "wrangler.toml: {STORE} is not bound; bind a key-value namespace to it under [[kv_namespaces]]"
-        ))];
-    }
     let Ok(values) = decode::object(values) else {
         return vec![Finding::mistake("the values must be a JSON object of write keys")];
     };
-    let problems =
-        values.into_iter().flat_map(|(key, value)| match config.tenants.find(Some(&key)) {
-            Some(_) => vec![format!("{STORE}.{key} is a key of HEADWATER.keys, which goes first")],
-            None => match config.stored_tenant(&key, &value.to_string()) {
-                Ok(_) => Vec::new(),
-                Err(errors) => errors.iter().map(ConfigError::to_string).collect(),
-            },
-        });
-    problems.map(Finding::mistake).collect()
+    let (mut findings, mut firsts) = (Vec::new(), BTreeMap::new());
+    for (key, value) in values {
+        if config.tenants.find(Some(&key)).is_some() {
+            let problem = format!("{STORE}.{key} is a key of HEADWATER.keys, which goes first");
+            findings.push(Finding::mistake(problem));
+            continue;
+        }
+        let (read, warnings) = config.stored_tenant_and_warnings(&key, &value.to_string());
+        match read {
+            Ok(stored) => {
+                let other_quota = other_quota(&mut firsts, &key, &stored.tenant);
+                findings.extend(other_quota.map(Finding::mistake));
+            }
+            Err(errors) => {
+                findings.extend(errors.iter().map(|error| Finding::mistake(error.to_string())));
+            }
+        }
+        findings.extend(warnings.iter().map(|warning| Finding::warning(warning.to_string())));
+    }
+    findings
+}
+
+/// Returns the problem if an earlier key of the tenant has another quota: the keys share it.
+fn other_quota(
+    firsts: &mut BTreeMap<String, (String, Option<DailyQuota>)>,
+    key: &str,
+    tenant: &Tenant,
+) -> Option<String> {
+    let quota = tenant.of_items.quota;
+    let first = firsts.entry(tenant.name.clone()).or_insert_with(|| (key.to_owned(), quota));
+    (first.1 != quota).then(|| {
+        let (first, name) = (&first.0, &tenant.name);
+        format!("{STORE}.{key}.quota must be that of {first}, which has the same tenant {name:?}")
+    })
 }
 
 impl CheckReport {
+    /// The report if nothing could be read.
+    pub fn stopped_by(finding: Finding) -> Self {
+        Self { findings: vec![finding], ..Self::default() }
+    }
+
     /// Whether nothing prevents a build.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.weight != FaultWeight::Mistake)
@@ -160,7 +201,7 @@ impl CheckReport {
             }
         }
         let bindings = WranglerBindings::of(own, top);
-        let bound = CLASSES.map(|(binding, class)| {
+        let [shard, inspector] = CLASSES.map(|(binding, class)| {
             let bound = bindings.class(binding);
             if let Some(other) = bound.filter(|bound| *bound != class) {
                 mistake(format!("{binding} must be bound to the class {class}, not {other}"));
@@ -172,9 +213,12 @@ impl CheckReport {
             }
             bound.map_or(Binding::Absent, |_| Binding::Present)
         });
-        let [shard, inspector] = bound;
-        let bound = [shard, inspector, bindings.store()];
-        let read = Config::read(settings(&vars, local, bound));
+        let tenants = match self.store {
+            Binding::Present => Binding::Present,
+            Binding::Absent => bindings.store(),
+        };
+        let variables = settings(&vars, local);
+        let read = Config::read(RawConfig { shard, inspector, tenants, ..variables });
         let mut warnings: Vec<String> = Vec::new();
         let (errors, found) = match &read {
             Ok(config) => {

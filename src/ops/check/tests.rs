@@ -237,7 +237,7 @@ fn a_secret_that_dev_vars_lacks_is_missing() {
         with_dev_vars(shipped, &format!("{good}AWS_REGION=\n")),
         [".dev.vars: AWS_REGION is missing; set it to the region of your streams"]
     );
-    let hashed = shipped.replace("failed_stream = ", "ip = \"hash\"\nfailed_stream = ");
+    let hashed = shipped.replacen("failed_stream = ", "ip = \"hash\"\nfailed_stream = ", 1);
     let found = with_dev_vars(&hashed, good);
     assert!(
         matches!(found.as_slice(), [one] if one.contains("HEADWATER_HASH_SECRET")),
@@ -322,14 +322,28 @@ fn values_of_the_store_are_checked_with_one_configuration() {
             "TENANTS.pk_own is a key of HEADWATER.keys, which goes first",
         ]
     );
+    let quotas =
+        r#"{"pk_1": {"tenant": "a", "quota": {"events_per_day": 5}}, "pk_2": {"tenant": "a"}}"#;
+    assert_eq!(
+        check(quotas, &bound, CheckScope::Top),
+        ["TENANTS.pk_2.quota must be that of pk_1, which has the same tenant \"a\""]
+    );
     assert_eq!(
         check("[]", &bound, CheckScope::All),
         ["the values must be a JSON object of write keys"]
     );
+    let of_own =
+        text.replacen("failed_stream", "tenant_streams = [\"firehose:of-a\"]\nfailed_stream", 1);
+    let own = r#"{"pk_a": {"tenant": "a", "routes": [{"to": "firehose:of-a"}]}}"#;
+    assert_eq!(check(own, &of_own, CheckScope::Top), [""; 0], "before the store is bound");
     assert_eq!(
-        check(good, text, CheckScope::Top),
+        check(
+            r#"{"pk_a": {"tenant": "a", "snowplow": {"hartbeat_s": 10}}}"#,
+            text,
+            CheckScope::Top
+        ),
         [
-            "wrangler.toml: TENANTS is not bound; bind a key-value namespace to it under [[kv_namespaces]]"
+            "warning: TENANTS.pk_a.snowplow.hartbeat_s is an unknown key; did you mean heartbeat_s?; until then no cookie is set, and page pings are events of their own"
         ]
     );
     let two = format!("{bound}\n[env.b.vars]\nHEADWATER = {{}}\n");

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value, json};
 use toml::Table;
 
 use crate::base::secret::Secret;
-use crate::config::{Binding, RawConfig, renamed_words};
+use crate::config::{RawConfig, renamed_words};
 use crate::ops::bindings::is_near;
 
 /// The secrets, which must not be in wrangler.toml.
@@ -56,12 +56,8 @@ impl LocalVariables {
     }
 }
 
-/// Returns the settings as the worker would read them from its environment.
-pub fn settings(
-    vars: &Table,
-    local: &LocalVariables,
-    [shard, inspector, tenants]: [Binding; 3],
-) -> RawConfig {
+/// Returns the settings as the worker would read them from its environment, without its bindings.
+pub fn settings(vars: &Table, local: &LocalVariables) -> RawConfig {
     let text = |key: &str| {
         let of_file = || vars.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         local.get(key).cloned().or_else(of_file).filter(|text| !text.is_empty())
@@ -85,14 +81,12 @@ pub fn settings(
         endpoint_url: text("AWS_ENDPOINT_URL"),
         endpoint_url_firehose: text("AWS_ENDPOINT_URL_FIREHOSE"),
         endpoint_url_kinesis: text("AWS_ENDPOINT_URL_KINESIS"),
-        shard,
-        inspector,
-        tenants,
         old_secrets: renamed_words::SECRETS
             .into_iter()
             .map(|(old, _)| old)
             .filter(|old| text(old).is_some())
             .collect(),
+        ..RawConfig::default()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::json::from_json::from_json;
 use crate::config::Config;
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
@@ -69,6 +70,8 @@ pub enum Owner {
     /// The network between Cloudflare and AWS.
     Network,
 }
+
+from_json!(Cause, Owner);
 
 /// Prefixes of the error codes whose cause an operator has to fix.
 ///
@@ -256,10 +259,10 @@ impl Cause {
                 "see in KMS whether the stream's key is enabled and whether its policy lets the stream and the worker's user use it"
             }
             Self::KmsThrottled => {
-                "nothing at once, it is tried again; where it goes on, ask AWS for a higher request quota of KMS"
+                "nothing at once, it is tried again; if it goes on, ask AWS for a higher request quota of KMS"
             }
             Self::Throttled => {
-                "nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards"
+                "nothing at once, it is tried again; if it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards"
             }
             Self::QuotaExceeded => {
                 "it is tried again; see in AWS's Service Quotas which one is used up, and ask for a higher one"
@@ -280,22 +283,22 @@ impl Cause {
                 "nothing, it is tried again; look at AWS's Health Dashboard for AWS_REGION"
             }
             Self::UnknownAnswer => {
-                "it is tried again, and records may come twice; see in the log what is wrong with the answer, and where AWS_ENDPOINT_URL is set, what answers there"
+                "it is tried again, and records may come twice; see in the log what is wrong with the answer, and if AWS_ENDPOINT_URL is set, what answers there"
             }
             Self::TimedOut => {
-                "nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short"
+                "nothing, it is tried again, and records may come twice; if it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short"
             }
             Self::Starved => {
                 "nothing, it is tried again; if it goes on, the isolate has more to do than it can: raise HEADWATER.shards"
             }
             Self::Unreachable => {
-                "it is tried again; where it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare"
+                "it is tried again; if it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare"
             }
             Self::NotSent => {
                 "the worker could not make the call: see in the log why, and report it as a mistake of Headwater's"
             }
             Self::Paused => {
-                "nothing, it is tried again when its rest is over; what failed before is in the log"
+                "nothing, it is tried again when its pause is over; what failed before is in the log"
             }
         }
     }

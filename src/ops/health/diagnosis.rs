@@ -1,5 +1,7 @@
 //! Selects what an operator has to know first.
 
+use std::collections::BTreeSet;
+
 use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count, span};
 use super::shard::{ShardState, ShardView};
@@ -106,6 +108,8 @@ pub struct Spilled {
     pub used_percent: u64,
     /// The shards whose spill is full.
     pub full: Vec<ShardNumber>,
+    /// The tenants that have their share of a shard's spill, each once.
+    pub full_tenants: Vec<String>,
     /// The number of quarantined records.
     pub quarantined: u64,
     /// The number of rows that can't be read.
@@ -291,6 +295,10 @@ impl Spilled {
         let waiting = |(_, state): &(_, &ShardState)| state.waiting() > 0;
         let spills = || states().flat_map(|(_, state)| &state.spill);
         let is_full = |(_, state): &(_, &ShardState)| state.room.full_at.is_some();
+        let mut full_tenants = BTreeSet::new();
+        for full in states().flat_map(|(_, state)| &state.full_tenants) {
+            full_tenants.insert(full.tenant.clone());
+        }
         Self {
             records: states().map(|(_, state)| state.waiting()).fold(0, u64::saturating_add),
             shards: states().filter(waiting).count() as u64,
@@ -302,6 +310,7 @@ impl Spilled {
                 .max()
                 .unwrap_or_default(),
             full: states().filter(is_full).map(|(number, _)| number).collect(),
+            full_tenants: full_tenants.into_iter().collect(),
             quarantined: states()
                 .map(|(_, state)| state.quarantined())
                 .fold(0, u64::saturating_add),

@@ -1,12 +1,11 @@
 //! The format of numbers and times in sentences, and of times in JSON.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, SecondsFormat, Timelike, Utc};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::FromJson;
 
 /// A point in time; in JSON an RFC 3339 text in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +39,10 @@ impl Serialize for Timestamp {
     }
 }
 
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        let at = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
-        Ok(Self(u64::try_from(at.timestamp_millis()).unwrap_or_default()))
+impl FromJson for Timestamp {
+    fn from_json(json: &RawValue) -> Option<Self> {
+        let at = DateTime::parse_from_rfc3339(&String::from_json(json)?).ok()?;
+        Some(Self(u64::try_from(at.timestamp_millis()).unwrap_or_default()))
     }
 }
 
@@ -75,6 +73,7 @@ pub fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::json::from_json::read;
 
     #[test]
     fn numbers_and_spans_are_read_at_a_glance() {
@@ -106,11 +105,8 @@ mod tests {
     fn a_moment_of_another_day_has_its_day() {
         let now = Timestamp(1_795_318_329_123);
         assert_eq!(serde_json::to_string(&now).unwrap(), r#""2026-11-22T03:32:09.123Z""#);
-        assert_eq!(
-            serde_json::from_str::<Timestamp>(r#""2026-11-22T03:32:09.123Z""#).unwrap(),
-            now
-        );
-        assert!(serde_json::from_str::<Timestamp>(r#""03:32""#).is_err());
+        assert_eq!(read::<Timestamp>(r#""2026-11-22T03:32:09.123Z""#).unwrap(), now);
+        assert!(read::<Timestamp>(r#""03:32""#).is_none());
         assert_eq!(now.shown(now), "03:32:09");
         assert_eq!(Timestamp(now.0 - 14_400_000).shown(now), "2026-11-21 23:32:09");
         assert_eq!(

@@ -24,7 +24,7 @@ use crate::model::stream::Stream;
 use cause::{Advisor, Owner};
 use diagnosis::{AskedTenant, Diagnosis};
 use format::Timestamp;
-use shard::ShardView;
+use shard::{OverQuotaState, ShardView};
 use stream::{StreamCondition, StreamState};
 use summary::Names;
 
@@ -140,6 +140,9 @@ pub enum Details {
         delivery: DeliveryInfo,
         /// The spill of all shards.
         spill: Total,
+        /// The tenants that are over their daily quotas, by the shards that have refused events of them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        over_quota: Vec<OverQuotaState>,
         shards: Vec<ShardView>,
     },
 }
@@ -170,6 +173,19 @@ impl Total {
         }
         total
     }
+}
+
+/// Merges what the shards say of tenants over their quotas: each once, with its earliest time.
+fn over_quota(shards: &[ShardView]) -> Vec<OverQuotaState> {
+    let mut over: Vec<OverQuotaState> = Vec::new();
+    for state in shards.iter().filter_map(ShardView::state).flat_map(|state| &state.over_quota) {
+        match over.iter_mut().find(|known| known.tenant == state.tenant) {
+            Some(known) => known.since = known.since.min(state.since),
+            None => over.push(state.clone()),
+        }
+    }
+    over.sort_unstable_by(|one, other| one.tenant.cmp(&other.tenant));
+    over
 }
 
 impl Readiness {
@@ -248,6 +264,7 @@ impl Readiness {
                         DeliveryMode::Sharded(_) => "sharded",
                     }),
                     spill: Total::of(&shards),
+                    over_quota: over_quota(&shards),
                     shards,
                 },
             },

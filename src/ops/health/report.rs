@@ -5,10 +5,12 @@
 //! reports. Each shard stores that it has reported trouble, so that it can report the end even
 //! after an eviction.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::shard::{ShardState, ShardView, SpillState};
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{self, FromJson, from_json};
 use crate::model::placement::ShardNumber;
 
 /// How long until lasting trouble is reported again, in milliseconds.
@@ -18,7 +20,7 @@ pub const AGAIN_MS: u64 = 30_000;
 /// without an answer renews it.
 const SILENT_MS: u64 = 90_000;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShardReport {
     pub shard: ShardNumber,
     /// When the report was made.
@@ -27,7 +29,7 @@ pub struct ShardReport {
 }
 
 /// The state of a shard in a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShardCondition {
     /// There is no trouble to report.
@@ -35,6 +37,18 @@ pub enum ShardCondition {
     Troubled(ShardState),
     /// It did not answer.
     Silent,
+}
+
+from_json!(ShardReport { shard, at, how });
+
+impl FromJson for ShardCondition {
+    fn from_json(json: &RawValue) -> Option<Self> {
+        match json.get() {
+            "\"well\"" => Some(Self::Well),
+            "\"silent\"" => Some(Self::Silent),
+            _ => from_json::field(&from_json::fields(json)?, "troubled").map(Self::Troubled),
+        }
+    }
 }
 
 impl ShardReport {
@@ -46,7 +60,7 @@ impl ShardReport {
 
     /// Inverse of [`Self::encode`].
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
+        from_json::read(std::str::from_utf8(bytes).ok()?)
     }
 
     /// The key under which the report is stored. It replaces an earlier one.
@@ -68,9 +82,9 @@ impl ShardReport {
     /// Inverse of [`Self::list`]. A report that can't be read, such as one of a later version, is
     /// left out.
     pub fn decode_list(bytes: &[u8]) -> Option<Vec<Self>> {
-        let reports: Vec<&serde_json::value::RawValue> =
+        let reports: Vec<&RawValue> =
             serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
-        Some(reports.iter().filter_map(|report| Self::decode(report.get().as_bytes())).collect())
+        Some(reports.into_iter().filter_map(Self::from_json).collect())
     }
 }
 
@@ -153,6 +167,7 @@ fn ongoing(state: &ShardState) -> ReportedTrouble {
     };
     let mut ongoing: ReportedTrouble = state.spill.iter().map(of).collect();
     ongoing.extend(state.room.full_at.map(|_| "full".to_owned()));
+    ongoing.extend(state.full_tenants.iter().map(|full| format!("full {}", full.tenant)));
     ongoing.extend((state.unreadable > 0).then(|| "unreadable".to_owned()));
     ongoing
 }

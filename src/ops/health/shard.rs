@@ -2,18 +2,20 @@
 //!
 //! The shard sends it as JSON, and the runtime passes it on.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::cause::{Advisor, Cause, Owner};
 use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{self, from_json};
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
-use crate::shard::spill::{BacklogStats, SpillUsage};
+use crate::shard::quotas::leases::OverQuota;
+use crate::shard::spill::{BacklogStats, FullTenant, SpillUsage};
 
 /// The state of a shard, as it reports it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShardState {
     /// The bytes of all records in memory.
     pub buffer_bytes: usize,
@@ -21,16 +23,38 @@ pub struct ShardState {
     /// The number of event ids in its dedup window.
     pub seen: usize,
     pub spill: Vec<SpillState>,
-    #[serde(default)]
     pub room: SpillCapacity,
     /// Rows of its storage that this version can't read.
     pub unreadable: u64,
     /// The streams as this shard sees them.
     pub streams: Vec<StreamState>,
+    /// The first tenants of whose events it refuses some for today.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub over_quota: Vec<OverQuotaState>,
+    /// The tenants that have their share of the spill. Others' records are spilled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub full_tenants: Vec<FullTenantState>,
+}
+
+/// A tenant that has its share of the spill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FullTenantState {
+    pub tenant: String,
+    pub spilled_bytes: u64,
+    /// When its records were last rejected.
+    pub full_at: Timestamp,
+}
+
+/// A tenant that is over its daily quota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OverQuotaState {
+    pub tenant: String,
+    pub events_per_day: u64,
+    pub since: Timestamp,
 }
 
 /// The spill of one stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpillState {
     pub stream: String,
     pub records: u64,
@@ -53,7 +77,7 @@ pub struct SpillState {
 }
 
 /// How much of the spill's capacity is used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SpillCapacity {
     /// Includes quarantined records.
     pub used_bytes: u64,
@@ -69,6 +93,27 @@ pub struct SpillCapacity {
     pub full_at: Option<Timestamp>,
 }
 
+// An earlier version does not report the room, and a list without tenants is absent.
+from_json!(ShardState { buffer_bytes, devices, seen, spill, unreadable, streams } or_default { room, over_quota, full_tenants });
+
+from_json!(SpillState {
+    stream,
+    records,
+    bytes,
+    oldest_age_s,
+    quarantined,
+    problem,
+    owner,
+    last_drained_at,
+    next_try_at
+});
+
+from_json!(FullTenantState { tenant, spilled_bytes, full_at });
+
+from_json!(OverQuotaState { tenant, events_per_day, since });
+
+from_json!(SpillCapacity { used_bytes, limit_bytes, used_percent, full_in_s, full_at });
+
 impl ShardState {
     /// Builds the state of a shard from its status at `now`.
     pub fn of(status: ShardStatus, streams: Vec<StreamState>, now: Milliseconds) -> Self {
@@ -80,6 +125,8 @@ impl ShardState {
             spill: status.spill.into_iter().map(SpillState::from).collect(),
             unreadable: status.unreadable,
             streams,
+            over_quota: status.over_quota.into_iter().map(OverQuotaState::from).collect(),
+            full_tenants: status.full_tenants.into_iter().map(FullTenantState::from).collect(),
         }
     }
 
@@ -91,6 +138,20 @@ impl ShardState {
     /// The number of records that wait for delivery.
     pub fn waiting(&self) -> u64 {
         self.spill.iter().map(|spill| spill.records).fold(0, u64::saturating_add)
+    }
+}
+
+impl From<FullTenant> for FullTenantState {
+    fn from(full: FullTenant) -> Self {
+        let FullTenant { tenant, bytes, since } = full;
+        Self { tenant, spilled_bytes: bytes, full_at: Timestamp(since) }
+    }
+}
+
+impl From<OverQuota> for OverQuotaState {
+    fn from(over: OverQuota) -> Self {
+        let OverQuota { tenant, events_per_day, since } = over;
+        Self { tenant, events_per_day, since: Timestamp(since) }
     }
 }
 
@@ -175,8 +236,8 @@ impl ShardView {
     /// Builds the view from the answer of a shard, or from the reason for which there is none.
     pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
         let state = answer.and_then(|bytes| {
-            let state = serde_json::from_str::<ShardState>(&String::from_utf8_lossy(&bytes));
-            state.map_err(|error| format!("its answer is no status: {error}"))
+            let state = from_json::read(&String::from_utf8_lossy(&bytes));
+            state.ok_or_else(|| "its answer is no status".to_owned())
         });
         Self::of_state(shard, state)
     }
@@ -234,6 +295,9 @@ fn actions(answer: &ShardAnswer) -> Vec<String> {
     if state.room.full_at.is_some() {
         actions.push("clients are answered 503 and keep their events: mend what keeps the stream from taking them, or make room with a larger HEADWATER.spill.max_bytes, and deploy".to_owned());
     }
+    for FullTenantState { tenant, spilled_bytes, .. } in &state.full_tenants {
+        actions.push(format!("the tenant {tenant} has its whole share of the spill, {spilled_bytes} bytes: its clients are answered 503, and those of others are not: fix what keeps the stream from taking records; if the tenant sends more than you expect, give it a quota or streams of its own; if not, raise HEADWATER.tenant_share_percent or HEADWATER.spill.max_bytes"));
+    }
     if state.quarantined() > 0 {
         let records = count(state.quarantined(), "record");
         actions.push(format!("{records} quarantined, which the stream of failed events rejects for good or which are garbled: kept in the shard's storage and tried no more: take them out with scripts/export-quarantine; the log names the code at \"refuses a record\"; report it as a mistake of Headwater's"));
@@ -264,7 +328,16 @@ pub(crate) mod tests {
     pub(crate) fn status(spill: Vec<BacklogStats>) -> ShardStatus {
         let bytes = spill.iter().map(|depth| depth.bytes).sum();
         let fill = SpillUsage { bytes, max_bytes: 1_000_000, full_since: None };
-        ShardStatus { buffer_bytes: 0, devices: 1, seen: 2, spill, fill, unreadable: 0 }
+        ShardStatus {
+            buffer_bytes: 0,
+            devices: 1,
+            seen: 2,
+            spill,
+            fill,
+            unreadable: 0,
+            over_quota: Vec::new(),
+            full_tenants: Vec::new(),
+        }
     }
 
     pub(crate) fn view(
@@ -320,10 +393,7 @@ pub(crate) mod tests {
     fn a_shard_that_says_nothing_readable_is_silent() {
         for (answer, problem) in [
             (Err("no answer in time".to_owned()), "no answer in time"),
-            (
-                Ok(b"{}".to_vec()),
-                "its answer is no status: missing field `buffer_bytes` at line 1 column 2",
-            ),
+            (Ok(b"{}".to_vec()), "its answer is no status"),
         ] {
             let ShardAnswer::Silent { problem: found } = ShardView::of(3, answer).answer else {
                 panic!()

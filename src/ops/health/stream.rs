@@ -1,23 +1,22 @@
 //! The recent state of a stream, as one isolate sees it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::cause::{Advisor, Cause, Owner};
 use super::format::Timestamp;
+use crate::base::json::from_json::from_json;
 use crate::delivery::health::{DeliveryError, StreamHealth};
 use crate::delivery::response::ErrorClass;
 use crate::model::stream::Stream;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamState {
     pub stream: String,
     /// The source of this view: `this isolate` or a shard, which means that shard's isolate.
-    #[serde(skip_deserializing)]
     pub source: String,
     /// The tenants that alone use the stream; empty if all use it.
-    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<String>,
-    #[serde(skip_deserializing)]
     pub state: StreamCondition,
     /// The last error since the last success, in one word.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,10 +24,10 @@ pub struct StreamState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The party that has to act.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
     /// Whether the stream accepts nothing until an operator has fixed it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub operator: bool,
     /// The time of the first failure since the last success.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,13 +38,17 @@ pub struct StreamState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<Timestamp>,
     /// Whether the circuit breaker pauses the calls.
-    #[serde(skip_deserializing)]
     pub paused: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Timestamp>,
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
 }
+
+// The others are set where the state is read.
+from_json!(StreamState {
+    stream, problem, cause, operator, failing_since, last_failed_at, last_success_at, paused_until
+} without { source, tenants, state, owner, paused, action });
 
 /// The condition of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -121,6 +124,7 @@ mod tests {
 
     use super::super::cause::tests::refused;
     use super::*;
+    use crate::base::json::from_json::read;
     use crate::config::Config;
     use crate::config::tests::settings;
     use crate::delivery::circuit_breaker::{CircuitBreaker, Permit};
@@ -132,7 +136,7 @@ mod tests {
         let advisor = Advisor { working: &["firehose:b"], config: &config };
         let state = state.advised(&advisor);
         let json = serde_json::to_string_pretty(&state).unwrap();
-        let decoded = serde_json::from_str::<StreamState>(&json).unwrap();
+        let decoded = read::<StreamState>(&json).unwrap();
         assert_eq!(decoded.from_source("shard 3".to_owned()).advised(&advisor), state);
         json
     }

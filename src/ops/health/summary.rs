@@ -3,6 +3,7 @@
 
 use super::diagnosis::{Diagnosis, FailingStream, Spilled, WaitingStream};
 use super::format::{Timestamp, count, span};
+use crate::config::STORE;
 use crate::model::placement::ShardNumber;
 
 /// Age of the last delivery attempt after which the summary mentions it, in seconds.
@@ -107,7 +108,12 @@ fn failing(failing: &FailingStream, names: Names, now: Timestamp) -> String {
     let FailingStream { stream, cause, code, since, last_at, tenants, .. } = failing;
     let stream = match (names, tenants.as_slice()) {
         (Names::Shown, []) => stream.clone(),
+        (Names::Shown, [one]) if one == STORE => format!("{stream} of tenants in {STORE}"),
         (Names::Shown, [one]) => format!("{stream} of the tenant {one}"),
+        (Names::Shown, several) if several.iter().any(|one| one == STORE) => {
+            let others = count(several.len().saturating_sub(1) as u64, "tenant");
+            format!("{stream} of {others} and of those in {STORE}")
+        }
         (Names::Shown, several) => format!("{stream} of {}", count(several.len() as u64, "tenant")),
         (Names::Withheld, []) => "a stream".to_owned(),
         (Names::Withheld, _) => "a tenant's stream".to_owned(),
@@ -142,6 +148,17 @@ fn waiting(spilled: &Spilled, diagnosis: &Diagnosis, names: Names, now: Timestam
     } else if diagnosis.silent.is_empty() {
         let mark = if diagnosis.failing.is_empty() { "," } else { ";" };
         parts = vec![format!("{mark} nothing waits")];
+    }
+    match (spilled.full_tenants.as_slice(), names) {
+        ([], _) => {}
+        ([tenant], Names::Shown) => {
+            parts.push(format!("the tenant {tenant} has its share of the spill"));
+        }
+        (tenants, _) => {
+            let have = if tenants.len() == 1 { "has its" } else { "have their" };
+            let tenants = count(tenants.len() as u64, "tenant");
+            parts.push(format!("{tenants} {have} share of the spill"));
+        }
     }
     if spilled.quarantined > 0 {
         parts.push(format!("{} quarantined", count(spilled.quarantined, "record")));

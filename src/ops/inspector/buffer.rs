@@ -7,12 +7,14 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, SecondsFormat};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::filter::{EntryIndex, Filter};
 use super::{Doubt, OutcomeCount, Unproven, Unreported, add};
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{FromJson, from_json};
+use crate::base::order::ascending;
 use crate::model::endpoint::InspectorQuery;
 use crate::model::outcome::OutcomeKind;
 
@@ -39,7 +41,7 @@ pub struct EntryBuffer {
 }
 
 /// The counts since the epoch began, without the entries.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct BufferSnapshot {
     /// The name of the epoch.
     epoch: String,
@@ -50,6 +52,8 @@ pub(super) struct BufferSnapshot {
     /// The requests that the inspector may not know of.
     not_kept: u64,
 }
+
+from_json!(BufferSnapshot { epoch, since, last, totals, not_kept });
 
 /// The last entries of a kind, the oldest first.
 #[derive(Debug, Default)]
@@ -73,6 +77,7 @@ pub struct Totals {
     failed: u64,
     duplicate: u64,
     dropped: u64,
+    over_quota: u64,
     refused: u64,
 }
 
@@ -112,7 +117,7 @@ impl StoredEntry {
     /// Parses the entry `json`, and numbers it `seq` if it has no number. Returns `None` if it
     /// can't be read.
     fn parse(json: Box<RawValue>, seq: u64) -> Option<Self> {
-        let mut head: EntryIndex = serde_json::from_str(json.get()).ok()?;
+        let mut head = EntryIndex::from_json(&json)?;
         if head.seq != 0 {
             return Some(Self { head, json });
         }
@@ -237,6 +242,7 @@ impl EntryBuffer {
                 OutcomeKind::Failed => &mut totals.failed,
                 OutcomeKind::Duplicate => &mut totals.duplicate,
                 OutcomeKind::Dropped => &mut totals.dropped,
+                OutcomeKind::OverQuota => &mut totals.over_quota,
                 OutcomeKind::Refused => &mut totals.refused,
             };
             *of_its_kind = of_its_kind.saturating_add(*count);
@@ -325,8 +331,10 @@ impl EntryBuffer {
     pub fn live(&self, filter: &Filter, now: Milliseconds) -> LiveView<'_> {
         let mut entries = self.ok.found(filter);
         entries.extend(self.failed.found(filter));
-        entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq()));
-        entries.truncate(filter.limit.unwrap_or(MAX_LIVE).min(MAX_LIVE));
+        let order = ascending(&mut entries.iter().map(|entry| !entry.seq()));
+        let newest = order.iter().take(filter.limit.unwrap_or(MAX_LIVE).min(MAX_LIVE));
+        let entries: Vec<&StoredEntry> =
+            newest.filter_map(|(_, at)| entries.get(*at).copied()).collect();
         let is_recent = |at: u64| at.saturating_add(SECONDS) > now / 1_000;
         let recent = self.seconds.iter().filter(|(at, _)| is_recent(*at));
         let counts = recent.flat_map(|(at, counts)| counts.iter().map(move |count| (at, count)));
@@ -375,7 +383,7 @@ mod tests {
             "counts": [{ "stream": stream, "outcome": outcome, "count": 1 }],
             "entries": [entry],
         });
-        serde_json::from_str(&report.to_string()).unwrap()
+        crate::base::json::from_json::read(&report.to_string()).unwrap()
     }
 
     impl EntryBuffer {
@@ -438,7 +446,7 @@ mod tests {
             live,
             json!({
                 "now": "1970-01-01T00:00:02.500Z", "epoch": "e1", "since": "1970-01-01T00:00:00.000Z", "last": 4,
-                "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "refused": 1},
+                "counts": {"total": 4, "accepted": 2, "failed": 1, "duplicate": 0, "dropped": 0, "over_quota": 0, "refused": 1},
                 "not_kept": 0,
                 "seconds": [
                     {"at": "1970-01-01T00:00:01Z", "stream": STREAM, "outcome": "accepted", "count": 1},

@@ -1,10 +1,12 @@
 //! The entry of a beacon: what was received, its outcome, and its record.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{InspectorReport, OutcomeCount, add};
+use crate::base::json::JsonFields;
+use crate::base::json::from_json::field;
 use crate::base::text::truncate_for_display;
 use crate::delivery::stats::DeliveryStats;
 use crate::ingest::IngestBatch;
@@ -197,7 +199,10 @@ impl<'a> Entry<'a> {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
                 beacon.stream.as_ref().map(StreamSet::to_string)
             }
-            OutcomeKind::Duplicate | OutcomeKind::Dropped | OutcomeKind::Refused => None,
+            OutcomeKind::Duplicate
+            | OutcomeKind::Dropped
+            | OutcomeKind::OverQuota
+            | OutcomeKind::Refused => None,
         };
         let bytes = beacon.record.as_ref().map(Record::bytes);
         entry.record_bytes = bytes.map(<[u8]>::len);
@@ -233,9 +238,7 @@ impl<'a> Received<'a> {
 
 /// Reads the event's name from a record.
 fn name(record: &Record) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        name: Option<String>,
-    }
-    serde_json::from_str::<Named>(std::str::from_utf8(record.bytes()).ok()?).ok()?.name
+    let columns: JsonFields<'_> =
+        serde_json::from_str(std::str::from_utf8(record.bytes()).ok()?).ok()?;
+    field(&columns, "name")
 }

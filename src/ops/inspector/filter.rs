@@ -1,7 +1,6 @@
 //! The filter of the inspector's entries, parsed from a request's query.
 
-use serde::Deserialize;
-
+use crate::base::json::from_json::from_json;
 use crate::base::text::truncate_for_display;
 use crate::model::outcome::OutcomeKind;
 
@@ -41,10 +40,9 @@ pub enum FilterError {
 }
 
 /// The fields by which an entry can be found.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryIndex {
     /// 0 if the entry has no number yet.
-    #[serde(default)]
     pub seq: u64,
     pub outcome: OutcomeKind,
     code: Option<String>,
@@ -53,6 +51,8 @@ pub struct EntryIndex {
     stream: Option<String>,
     event_id: Option<String>,
 }
+
+from_json!(EntryIndex { outcome, code, tenant, name, stream, event_id } or_default { seq });
 
 impl Filter {
     /// Parses `query`, which has no question mark. A parameter without a value is ignored.
@@ -112,11 +112,12 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::json::from_json;
 
     const ENTRY: &str = r#"{"seq":7,"outcome":"failed","code":"wrong_type","tenant":"shop","name":"order_placed","stream":"firehose:f","event_id":"e1","record":{"title":"Große Hüte"}}"#;
 
     fn takes(query: &str) -> bool {
-        let head: EntryIndex = serde_json::from_str(ENTRY).unwrap();
+        let head: EntryIndex = from_json::read(ENTRY).unwrap();
         Filter::parse(query).unwrap().takes(&head, ENTRY)
     }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::from_json;
 use crate::model::outcome::OutcomeKind;
 pub use buffer::EntryBuffer;
 pub use entry::RequestInfo;
@@ -24,7 +25,7 @@ pub use filter::Filter;
 pub use rows::InspectorRows;
 
 /// The report of one request to the inspector.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct InspectorReport {
     /// The outcomes of all its beacons; a single one if the request was rejected before they were
     /// read.
@@ -32,12 +33,12 @@ pub struct InspectorReport {
     /// The entries of its first beacons, each a JSON object.
     pub entries: Vec<Box<RawValue>>,
     /// Earlier requests that the inspector may not know of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub not_kept: Option<Unreported>,
 }
 
 /// Requests that the inspector may not know of, because it did not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Unreported {
     pub requests: u64,
     /// When the last of them arrived.
@@ -46,7 +47,7 @@ pub struct Unreported {
 
 /// A query about an epoch that can't be answered with certainty; the client's error. Any other
 /// answer would let a check pass that has seen nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("{message}")]
 pub struct Unproven {
     pub doubt: Doubt,
@@ -76,26 +77,33 @@ impl Doubt {
 }
 
 /// The first line of the object's answer, before its JSON.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub struct Preface {
     /// The current epoch.
     pub epoch: String,
     /// How many entries of the requested kinds are not kept.
     pub missing: u64,
     /// Why there is no other answer, if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
 }
 
 /// The number of beacons with one outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutcomeCount {
     /// Their stream, if they have one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
     pub outcome: OutcomeKind,
     pub count: u64,
 }
+
+from_json!(InspectorReport { counts, entries, not_kept });
+from_json!(Unreported { requests, last_at });
+from_json!(Unproven { doubt, message });
+from_json!(Preface { epoch, missing, unproven });
+from_json!(OutcomeCount { stream, outcome, count });
+from_json!(Doubt, OutcomeKind);
 
 /// Adds `count` to the count of the same outcome and stream in `counts`.
 fn add(counts: &mut Vec<OutcomeCount>, count: &OutcomeCount) {

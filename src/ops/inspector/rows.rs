@@ -9,12 +9,13 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::buffer::{BufferSnapshot, EntryBuffer, MAX_BYTES, SECONDS, StoredEntry};
 use super::{InspectorReport, OutcomeCount};
 use crate::base::clock::Milliseconds;
+use crate::base::json::from_json::{from_json, read};
 use crate::shard::storage::{Storage, StorageError, Table};
 
 /// A row ends once its entries have this many bytes. An entry is smaller than the remaining
@@ -57,7 +58,6 @@ struct Stored {
 }
 
 /// A row as it is read.
-#[derive(Deserialize)]
 struct InspectorRow {
     version: u8,
     at: Milliseconds,
@@ -65,6 +65,8 @@ struct InspectorRow {
     entries: Vec<Box<RawValue>>,
     state: Option<BufferSnapshot>,
 }
+
+from_json!(InspectorRow { version, at, counts, entries, state });
 
 /// A row as it is written.
 #[derive(Serialize)]
@@ -250,7 +252,7 @@ fn parts(entries: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
 }
 
 fn parse(bytes: &[u8]) -> Option<InspectorRow> {
-    let row: InspectorRow = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    let row: InspectorRow = read(std::str::from_utf8(bytes).ok()?)?;
     (row.version == VERSION).then_some(row)
 }
 
@@ -270,7 +272,7 @@ mod tests {
         let entries: Vec<Value> =
             outcomes.iter().map(|outcome| json!({ "outcome": outcome, "text": text })).collect();
         let report = json!({ "counts": counts, "entries": entries });
-        serde_json::from_str(&report.to_string()).unwrap()
+        read(&report.to_string()).unwrap()
     }
 
     fn load(storage: &Memory, now: Milliseconds) -> InspectorRows {

@@ -125,8 +125,7 @@ impl Time<'_> {
         }
         let point = if fraction.is_some() { "." } else { "" };
         let (fraction, offset) = (fraction.unwrap_or_default(), &zone.offset);
-        let date = day.format("%Y-%m-%d");
-        let read = format!("{date}T{hour:02}:{minute:02}:{second:02}{point}{fraction}{offset}");
+        let read = format!("{day}T{hour:02}:{minute:02}:{second:02}{point}{fraction}{offset}");
         let time = DateTime::parse_from_rfc3339(&read).ok()?.to_utc();
         (!is_leap || (time.hour(), time.minute()) == (23, 59)).then_some(read)
     }

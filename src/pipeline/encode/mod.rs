@@ -2,6 +2,7 @@
 
 pub mod columns;
 
+use crate::model::device_key::DeviceKey;
 use crate::model::event::DeviceId;
 use crate::model::failed_event::FailedEvent;
 use crate::model::record::column::{Column, ColumnChoice};
@@ -13,32 +14,34 @@ use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 use columns::ColumnWriter;
 
 impl Record {
-    /// Encodes an event with the columns in `choice`. `sample` is the share of devices that its
-    /// route keeps.
+    /// Encodes an event with the columns in `choice`. `key` is that of its device, or its own, and
+    /// `sample` is the share of devices that its route keeps.
     pub fn of_event(
         enriched: &EnrichedEvent<'_>,
+        key: &DeviceKey,
         sample: Option<SampleRate>,
         choice: ColumnChoice,
     ) -> Result<Self, RecordError> {
-        let event = &enriched.event;
         let line = columns::of_event(enriched, sample, choice);
-        let record = Self::of_line(PartitionKey::of_event(event), line)?;
+        let record = Self::of_line(PartitionKey::of_device(key), line)?;
         match record.bytes().len().saturating_add(LATER_BYTES) {
             0..=MAX_BYTES => Ok(record),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
 
-    /// Encodes a failed event: as one record, or as many as its original bytes need.
+    /// Encodes a failed event: as one record, or as many as its original bytes need. `key` is that of
+    /// its id.
     pub fn of_failed_event(
         failed: &FailedEvent,
+        key: &DeviceKey,
         facts: &RequestFacts<'_>,
     ) -> Result<Vec<Self>, RecordError> {
         let of_part = |part| {
             let mut line = failed_columns(failed, facts);
             let FailedEvent { stage, violations, repairs, original, .. } = failed;
             failure(&mut line, *stage, violations, repairs, original, &part);
-            Self::of_line(PartitionKey::of_id(failed.event_id), line)
+            Self::of_line(PartitionKey::of_device(key), line)
         };
         parts(&failed.original.bytes).map(of_part).collect()
     }
@@ -73,9 +76,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::base::text::hexadecimal;
     use crate::config::Config;
     use crate::model::beacon::Envelope;
-    use crate::model::event::EventIdGenerator;
+    use crate::model::device_key::DeviceHasher;
+    use crate::model::event::{EventId, EventIdGenerator};
     use crate::model::failed_event::{OriginalPayload, PayloadFormat, Stage};
     use crate::model::geo::Geo;
     use crate::model::repairs::Repairs;
@@ -83,6 +88,8 @@ mod tests {
     use crate::model::violation::{Code, Violation};
     use crate::pipeline::decode::timestamp;
     use crate::pipeline::{enrich, validate};
+
+    const KEY: DeviceKey = DeviceKey::from_bytes([7; DeviceKey::BYTES]);
 
     pub(crate) fn context() -> RequestContext {
         RequestContext {
@@ -124,12 +131,8 @@ mod tests {
         let mut ids = EventIdGenerator::new(DateTime::UNIX_EPOCH, [0; 10]);
         let (unknown, repairs) = (Default::default(), &mut Repairs::default());
         let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
-        let record = Record::of_event(
-            &enrich::event(event, 0, &facts, Repairs::default(), None),
-            None,
-            ColumnChoice::default(),
-        )
-        .unwrap();
+        let enriched = enrich::event(event, 0, &facts, Repairs::default(), None);
+        let record = Record::of_event(&enriched, &KEY, None, ColumnChoice::default()).unwrap();
         assert!(text(&record).ends_with("}\n") && text(&record).lines().count() == 1);
         assert_snapshot!(text(&record).trim_end(), @r#"{"v":3,"event_id":"01939b70-6d2a-7c3e-8f00-000000000001","tenant":"default","name":"order_sent","level":"high","occurred_at":"2026-11-18T11:06:40.000Z","received_at":"2026-11-18T11:06:40.123Z","ip":"203.0.113.0","user_agent":"Mozilla/5.0","country":"CH","asn":64500,"sent_at":"2026-11-18T11:06:40.100Z","event_index":0,"device_id":"d-1","title":"a\nb","props":{"lines":[{"sku":"x"}],"price":19.9},"metadata":{"tag":"t"}}"#);
     }
@@ -150,7 +153,7 @@ mod tests {
         let event =
             validate::event(fields, &envelope, Default::default(), &mut ids, repairs).unwrap();
         let enriched = enrich::event(event, 0, &facts, Repairs::default(), None);
-        let record = Record::of_event(&enriched, None, choice).unwrap();
+        let record = Record::of_event(&enriched, &KEY, None, choice).unwrap();
         let line: serde_json::Map<String, Value> = serde_json::from_str(text(&record)).unwrap();
         line.into_iter().map(|(name, _)| name).collect()
     }
@@ -183,12 +186,16 @@ mod tests {
     #[test]
     fn a_record_goes_under_its_device_or_else_its_event() {
         let config = config();
-        let facts = facts(&config);
+        let (facts, hasher) = (facts(&config), DeviceHasher::new(None));
         let id = "01939b70-6d2a-7c3e-8f00-000000000001";
         let longest = "ä".repeat(DeviceId::MAX_CHARS);
-        for (device_id, key) in
-            [(json!("d \"1\""), "d \"1\""), (Value::Null, id), (json!(longest), &longest)]
-        {
+        let of_device =
+            |id: &str| hasher.of_device("default", &DeviceId::parse(id.to_owned()).unwrap());
+        for (device_id, key) in [
+            (json!("d \"1\""), of_device("d \"1\"")),
+            (Value::Null, hasher.of_event("default", EventId::parse(id).unwrap())),
+            (json!(longest), of_device(&longest)),
+        ] {
             let Value::Object(fields) = json!({"name": "a", "id": id, "device_id": device_id})
             else {
                 panic!()
@@ -197,16 +204,13 @@ mod tests {
             let (envelope, repairs) = (Envelope::default(), &mut Repairs::default());
             let unknown = Default::default();
             let event = validate::event(fields, &envelope, unknown, &mut ids, repairs).unwrap();
-            let record = Record::of_event(
-                &enrich::event(event, 0, &facts, Repairs::default(), None),
-                None,
-                ColumnChoice::default(),
-            )
-            .unwrap();
-            assert_eq!(record.key().as_str(), key);
+            let enriched = enrich::event(event, 0, &facts, Repairs::default(), None);
+            let found = enriched.device_key(&hasher);
+            let record = Record::of_event(&enriched, &found, None, ColumnChoice::default());
+            assert_eq!(record.unwrap().key().as_str(), hexadecimal(key.as_bytes()));
         }
         let failed = records(b"{");
-        assert_eq!(failed.first().unwrap().key().as_str(), "00000000-0000-7000-8000-000000000000");
+        assert_eq!(failed.first().unwrap().key().as_str(), "07".repeat(DeviceKey::BYTES));
     }
 
     fn failed(bytes: &[u8]) -> FailedEvent {
@@ -226,7 +230,7 @@ mod tests {
     }
 
     fn records(bytes: &[u8]) -> Vec<Record> {
-        Record::of_failed_event(&failed(bytes), &facts(&config())).unwrap()
+        Record::of_failed_event(&failed(bytes), &KEY, &facts(&config())).unwrap()
     }
 
     #[test]

@@ -19,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::base::secret::Secret;
 use crate::model::consent::{BrowserSignals, PrivacySignal};
+use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
 use crate::model::protocol::Protocol;
@@ -86,6 +87,16 @@ pub struct EnrichedEvent<'a> {
     pub repairs: Repairs,
     /// Why identifiers are stripped, if they are.
     pub stripped: Option<PrivacySignal>,
+}
+
+impl EnrichedEvent<'_> {
+    /// Returns the key of its device, or of the event itself if it has no device.
+    pub fn device_key(&self, hasher: &DeviceHasher) -> DeviceKey {
+        match &self.event.device_id {
+            Some(device_id) => hasher.of_device(self.facts.tenant, device_id),
+            None => hasher.of_event(self.facts.tenant, self.event.id),
+        }
+    }
 }
 
 /// The facts of a request, after the privacy rules.

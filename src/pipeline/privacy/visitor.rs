@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 
 use crate::base::secret::{Salt, Secret};
-use crate::model::device_key::DeviceKey;
+use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::DeviceId;
 
 /// For how long after midnight, UTC, a received event also has the previous day's id: a session's
@@ -59,8 +59,8 @@ impl Visitor {
     }
 
     /// Returns the same key on any day, which selects the visitor's shard; it is never disclosed.
-    pub fn key(&self) -> DeviceKey {
-        DeviceKey::of_visitor(&self.tenant, &self.address, &self.user_agent)
+    pub fn key(&self, hasher: &DeviceHasher) -> DeviceKey {
+        hasher.of_visitor(&self.tenant, &self.address, &self.user_agent)
     }
 
     /// Returns the ids for an event that happened at `at` on `site`. One from before yesterday has

@@ -2,7 +2,8 @@
 // field of the CDN would be a call of its own.
 
 /**
- * Returns a JSON object with the fields of `RequestFields` in request.rs, without absent ones.
+ * Returns a JSON array of the texts of `RequestFields` in request.rs, in its order; null for an absent one. To match
+ * names would cost more.
  *
  * @param {Request} request
  * @returns {string}
@@ -12,46 +13,41 @@ export function requestInfo(request) {
   const headers = Object.fromEntries(request.headers);
   const header = (/** @type {string} */ name) => text(headers[name]);
   const cf = /** @type {Record<string, unknown>} */ (request.cf ?? {});
-  return JSON.stringify({
-    method: request.method,
-    url: request.url,
-    origin: header("origin"),
-    referer: header("referer"),
-    content_type: header("content-type"),
-    content_encoding: header("content-encoding"),
-    content_length: length(headers["content-length"]),
-    asked_headers:
-      request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
-    if_none_match: header("if-none-match"),
-    write_key: header("x-write-key"),
-    authorization: header("authorization"),
-    replay: header("x-headwater-replay"),
-    signature: header("x-headwater-signature"),
-    ip: header("cf-connecting-ip"),
-    user_agent: header("user-agent"),
-    accept_language: header("accept-language"),
-    gpc: headers["sec-gpc"] === "1",
-    dnt: headers.dnt === "1",
-    client_hints: {
-      ua: header("sec-ch-ua"),
-      mobile: header("sec-ch-ua-mobile"),
-      platform: header("sec-ch-ua-platform"),
-      full_version_list: header("sec-ch-ua-full-version-list"),
-      platform_version: header("sec-ch-ua-platform-version"),
-      model: header("sec-ch-ua-model"),
-    },
-    geo: {
-      country: text(cf.country),
-      region: text(cf.region),
-      city: text(cf.city),
-      continent: text(cf.continent),
-      timezone: text(cf.timezone),
-      colo: text(cf.colo),
-      asn: typeof cf.asn === "number" && cf.asn === cf.asn >>> 0 ? cf.asn : undefined,
-      as_organization: text(cf.asOrganization),
-    },
-    ...utcOffsets(text(cf.timezone)),
-  });
+  return JSON.stringify([
+    request.method,
+    request.url,
+    header("origin"),
+    header("referer"),
+    header("content-type"),
+    header("content-encoding"),
+    length(headers["content-length"]),
+    request.method === "OPTIONS" ? header("access-control-request-headers") : undefined,
+    header("if-none-match"),
+    header("x-write-key"),
+    header("authorization"),
+    header("x-headwater-replay"),
+    header("x-headwater-signature"),
+    header("cf-connecting-ip"),
+    header("user-agent"),
+    header("accept-language"),
+    header("sec-gpc"),
+    header("dnt"),
+    header("sec-ch-ua"),
+    header("sec-ch-ua-mobile"),
+    header("sec-ch-ua-platform"),
+    header("sec-ch-ua-full-version-list"),
+    header("sec-ch-ua-platform-version"),
+    header("sec-ch-ua-model"),
+    text(cf.country),
+    text(cf.region),
+    text(cf.city),
+    text(cf.continent),
+    text(cf.timezone),
+    text(cf.colo),
+    typeof cf.asn === "number" ? String(cf.asn) : undefined,
+    text(cf.asOrganization),
+    zoneOffsets(text(cf.timezone)),
+  ]);
 }
 
 /**
@@ -65,18 +61,20 @@ export function requestHeaders(request) {
 }
 
 /**
- * Returns the offsets of a zone as a JSON object, which is empty if there is no such zone.
+ * Returns the offsets of a zone as `ZoneOffsets::parse` in geo.rs reads them: `60,1729990800000 120`. Empty if there is no
+ * such zone.
  *
- * @param {string} zone
+ * @param {string | undefined} zone an IANA name
  * @returns {string}
  */
 export function zoneOffsets(zone) {
-  return JSON.stringify(utcOffsets(zone));
+  const { minutes, changes } = utcOffsets(zone);
+  return [minutes, ...changes.map((change) => change.join(" "))].join();
 }
 
-/** Returns the number of a header that has at most nine digits; more are no size of a body that is read. */
+/** Returns a header that has at most nine digits; more are no size of a body that is read. */
 function length(/** @type {string | undefined} */ header) {
-  return header !== undefined && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
+  return header !== undefined && /^\d{1,9}$/.test(header) ? header : undefined;
 }
 
 /** Returns a text that is not empty, as valid Unicode. */
@@ -88,8 +86,11 @@ function text(/** @type {unknown} */ value) {
  * How many minutes a zone is ahead of UTC, and was before each change of the last year:
  * `[milliseconds, minutes]`, ascending.
  *
- * @typedef {{ utc_offset_minutes?: number, utc_offset_changes?: [number, number][] }} Offsets
+ * @typedef {{ minutes?: number, changes: [number, number][] }} Offsets
  */
+
+/** @type {Offsets} */
+const NO_OFFSETS = { changes: [] };
 
 /**
  * The last offsets of each zone. Zones change on quarters of an hour only.
@@ -113,7 +114,7 @@ const STEPS = 14;
  * @returns {Offsets}
  */
 function utcOffsets(zone) {
-  if (zone === undefined) return {};
+  if (zone === undefined) return NO_OFFSETS;
   const quarter = Math.floor(Date.now() / 900_000);
   const known = zones.get(zone);
   if (known?.quarter === quarter) return known.offsets;
@@ -137,10 +138,10 @@ function offsetsNow(zone, quarter, known) {
     const day = (/** @type {number} */ quarter) => Math.floor(quarter / QUARTERS_OF_A_DAY);
     // Finding the changes costs some 50 times as much as reading today's offset.
     const isToday = known !== undefined && day(known.quarter) === day(quarter);
-    if (isToday && known.offsets.utc_offset_minutes === minutes) return known.offsets;
-    return { utc_offset_minutes: minutes, utc_offset_changes: changesBefore(format, quarter * 15) };
+    if (isToday && known.offsets.minutes === minutes) return known.offsets;
+    return { minutes, changes: changesBefore(format, quarter * 15) };
   } catch {
-    return {};
+    return NO_OFFSETS;
   }
 }
 

@@ -177,7 +177,7 @@ impl ShardObject {
 
     /// Moves some of the records stored for `stream` to where they go today, if they have to move.
     /// Returns whether any were moved. Records of a tenant whose routes are in the key-value store stay
-    /// until the store answers.
+    /// until the store answers. If its value is invalid, they go by the routes at the top level.
     fn move_on<'a>(
         &'a self,
         stream: &'a Stream,
@@ -202,7 +202,8 @@ impl ShardObject {
         for name in wanted {
             match tenants::named(&name, &self.env).await {
                 TenantEntry::Unavailable => unavailable = unavailable.saturating_add(1),
-                TenantEntry::Unknown => known.push((name, None)),
+                // Nothing corrects an invalid value but the operator, and records behind this one wait.
+                TenantEntry::Unknown | TenantEntry::Invalid => known.push((name, None)),
                 TenantEntry::Found(tenant) => known.push((name, Some(tenant))),
             }
             if unavailable == MOST_UNAVAILABLE {

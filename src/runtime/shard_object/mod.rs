@@ -5,6 +5,7 @@
 //! other requests of the object run in between.
 
 pub mod drain;
+pub mod quota;
 pub mod report;
 
 use std::cell::{Cell, RefCell};
@@ -41,8 +42,9 @@ use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
+use crate::shard::quotas::reserve::QuotaShortage;
 use crate::shard::storage::StorageError;
-use crate::shard::{Admission, ApplyResult, BatchAction, NextActions};
+use crate::shard::{Admission, AdmitRequest, ApplyResult, BatchAction, NextActions, Refusal};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -100,6 +102,10 @@ struct ShardObject {
     reporter: RefCell<Reporter>,
     /// Whether a report is being sent.
     reports: Cell<bool>,
+    /// Whether a task waits for the end of a lease.
+    renews_quotas: Cell<bool>,
+    /// The requests that wait for the answer of a tenant's home to another request.
+    quota_waiters: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
 /// A batch that has not ended, and its result once it has.
@@ -128,6 +134,8 @@ impl Shard {
                 gate: Rc::new(Gate::of_object()),
                 reporter: RefCell::default(),
                 reports: Cell::new(false),
+                renews_quotas: Cell::default(),
+                quota_waiters: RefCell::default(),
             }),
         }
     }
@@ -146,6 +154,7 @@ impl Shard {
                     Err(error) => Err(error),
                 },
                 Some(ShardMethod::ExportSessions) => inner.export_sessions(&body),
+                Some(ShardMethod::LeaseQuota) => inner.grant_quota(&body),
                 Some(ShardMethod::Status) => inner.status(),
                 Some(ShardMethod::Quarantine) => inner.quarantined(&body),
                 Some(ShardMethod::DeleteQuarantined) => inner.delete_quarantined(&body),
@@ -244,10 +253,13 @@ impl ShardObject {
         // If it were kept until the answer, it would take as much memory again as the records.
         drop(body);
         self.fetch_previous_sessions(&items, &config, &storage).await?;
+        let reserves = self.reserve_quotas(&items, &config, &storage).await?;
+        let request = AdmitRequest { items, reserves };
         let now = now_ms();
         let is_sick = |stream: &Stream| stream_health::of(stream).borrow().is_sick(now);
         let admit = |shard: &mut shard::ShardCore| {
-            let admitted = shard.admit(items, &storage, &config.destinations, now, random, is_sick);
+            let admitted =
+                shard.admit(request, &storage, &config.destinations, now, random, is_sick);
             (admitted, shard.spill().wake_at())
         };
         let (mut admitted, wake_at) = self.with(admit)?;
@@ -266,6 +278,10 @@ impl ShardObject {
             Admission::Duplicate => (None, ItemStatus::Duplicate),
             Admission::Queued(slot) => (Some(self.waiting(slot)), ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (Some(self.waiting(slot)), ItemStatus::Duplicate),
+            Admission::Refused(Refusal::Memory) => (None, ItemStatus::NotAdmitted),
+            Admission::Refused(Refusal::Spill) => (None, ItemStatus::tenant_share_full()),
+            Admission::Short(QuotaShortage::Over) => (None, ItemStatus::OverQuota),
+            Admission::Short(QuotaShortage::Unknown) => (None, ItemStatus::quota_unknown()),
         });
         // Before any await: a batch that has ended is removed.
         let waiting: Vec<_> = waiting.collect();
@@ -284,6 +300,7 @@ impl ShardObject {
             };
             answer.statuses.push(status);
         }
+        self.settle_quotas(&answer.statuses, &admitted.charges, &config, &storage);
         answer.sending = results
             .iter()
             .map(|result| result.sending)

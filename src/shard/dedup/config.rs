@@ -33,6 +33,18 @@ impl DedupConfig {
         (self.max_ids / 2).clamp(1, Self::MAX_UNTIMED)
     }
 
+    /// The most ids of tenants that have their share, in each of two sets.
+    pub(super) fn max_passing(self) -> usize {
+        (self.max_recent() / 8).max(1)
+    }
+
+    /// Returns how many timed ids, and how many others, never displace one another.
+    pub fn capacities(self) -> (u64, u64) {
+        let timed = self.max_ids.saturating_sub(self.max_untimed());
+        let untimed = self.max_untimed().saturating_sub(self.run_ids());
+        (timed as u64, untimed as u64)
+    }
+
     pub(super) const fn span_ms(self) -> u64 {
         self.window_ms / Self::SPANS
     }

@@ -54,14 +54,14 @@ impl IdFilter {
 mod tests {
     use super::super::DedupKey;
     use super::*;
-    use crate::model::device_key::DeviceKey;
+    use crate::model::device_key::DeviceHasher;
     use crate::model::event::EventId;
 
     #[test]
     fn a_filter_passes_each_id_that_was_added_and_few_others() {
         let device = |index: u32| {
             let event_id = EventId::from_bytes([1; 16]).unwrap();
-            DeviceKey::of_event(&index.to_string(), event_id)
+            DeviceHasher::new(None).of_event(&index.to_string(), event_id)
         };
         let event = |index: u32| {
             let number = 0x01a1_fc4f_8bd0_7166_97ae_6098_939f_1a36_u128 + u128::from(index);

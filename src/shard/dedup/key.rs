@@ -23,12 +23,6 @@ impl DedupKey {
             made_at: event_id.made_at().or(stated_time).unwrap_or_default(),
         }
     }
-
-    /// Returns the key of the same event if it is sent again because it was lost.
-    #[must_use]
-    pub const fn for_redelivery(self) -> Self {
-        Self { number: !self.number, ..self }
-    }
 }
 
 impl PartialEq for DedupKey {

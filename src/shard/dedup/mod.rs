@@ -21,6 +21,9 @@
 //! is lost, so are ids since the last checkpoint, with the same effect. An id that was not inserted
 //! must never count as seen: that event would be lost.
 //!
+//! The ids of a tenant that has its share of the window are remembered for some minutes, and in memory only.
+//! So it never displaces the ids of another one.
+//!
 //! If the clock was set back, times ahead of it are set to it. Meanwhile two runs may share a time;
 //! then a lookup reads both.
 
@@ -54,6 +57,8 @@ pub struct DedupWindow {
     recent_len: usize,
     /// Other ids in memory.
     untimed: InsertedIds,
+    /// The last ids of tenants that have their share, the newer ones first. These are never stored.
+    passing: [InsertedIds; 2],
     journal: IdJournal,
     /// The first row of the journal that may have ids of `untimed`.
     untimed_from: u64,
@@ -118,6 +123,7 @@ impl DedupWindow {
             recent: BTreeMap::new(),
             recent_len: 0,
             untimed: InsertedIds::default(),
+            passing: Default::default(),
             journal: IdJournal::load(storage)?,
             untimed_from: 0,
             timed_runs: Vec::new(),
@@ -263,6 +269,7 @@ impl DedupWindow {
         let of_tick = self.recent.get(&self.policy.tick_of(key.made_at));
         of_tick.is_some_and(|ids| ids.has(key, window_ms, now))
             || self.untimed.has(key, window_ms, now)
+            || self.passing.iter().any(|ids| ids.has(key, window_ms, now))
     }
 
     /// Returns the numbers of the rows that may have an id, newest first, and the order in which to
@@ -279,15 +286,32 @@ impl DedupWindow {
         [rows(&self.untimed_runs, 0), rows(&self.timed_runs, 1)].concat()
     }
 
+    /// Marks `key` as seen at `now` for some minutes, and displaces only other such keys. They are lost with
+    /// the object.
+    pub fn insert_passing(&mut self, key: DedupKey, now: Milliseconds) {
+        let [newer, older] = &mut self.passing;
+        let is_full = newer.ids.len() >= self.policy.max_passing();
+        let has_waited = now.saturating_sub(newer.oldest) > self.policy.grace_ms();
+        if newer.ids.len() > 0 && (is_full || has_waited) {
+            *older = std::mem::take(newer);
+        }
+        newer.insert(&key, now);
+    }
+
+    /// Whether a new id would be timed at `now`.
+    pub fn is_timed(&self, key: &DedupKey, now: Milliseconds) -> bool {
+        // Memory has a bounded number of ticks, whatever times a client states.
+        let kept_ms = self.policy.grace_ms().saturating_add(self.policy.span_ms());
+        let earliest = self.cut.max(now.saturating_sub(kept_ms)).max(1);
+        (earliest..=self.latest_timed(now)).contains(&key.made_at)
+    }
+
     /// Marks `key` as seen at `now`. It is durable after the next checkpoint.
     pub fn insert(&mut self, key: DedupKey, now: Milliseconds) {
         self.make_room(1);
         let policy = self.policy;
         let DedupKey { made_at, .. } = key;
-        // Memory has a bounded number of ticks, whatever times a client states.
-        let kept_ms = policy.grace_ms().saturating_add(policy.span_ms());
-        let earliest = self.cut.max(now.saturating_sub(kept_ms)).max(1);
-        if (earliest..=self.latest_timed(now)).contains(&made_at) {
+        if self.is_timed(&key, now) {
             if self.recent.entry(policy.tick_of(made_at)).or_default().insert(&key, now) {
                 self.recent_len = self.recent_len.saturating_add(1);
                 self.journal.append(&key, policy.span_ms(), now);
@@ -548,6 +572,7 @@ impl DedupWindow {
             self.forget_untimed();
         }
         self.untimed.follow_clock(now);
+        self.passing.iter_mut().for_each(|ids| ids.follow_clock(now));
         self.journal.follow_clock(now);
         if self.cut > self.latest_timed(now).saturating_add(policy.tick_ms()) {
             self.cut = now;

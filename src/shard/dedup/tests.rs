@@ -6,8 +6,9 @@ use allocation_counter::measure;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::device_key::DeviceKey;
-use crate::model::event::EventId;
+use crate::base::secret::Secret;
+use crate::model::device_key::{DeviceHasher, DeviceKey};
+use crate::model::event::{DeviceId, EventId};
 use crate::shard::storage::tests::Memory;
 
 /// Memory keeps ids for 400 ms, ticks have 5 ms, and ids may wait for a run for 100 ms.
@@ -53,16 +54,34 @@ fn a_key_is_of_one_event_of_one_device() {
     assert_eq!(key(1, 1), key(1, 1));
     assert_ne!(key(1, 1), key(1, 2));
     assert_ne!(key(1, 1), key(2, 1));
-    assert_ne!(key(1, 1), key(1, 1).for_redelivery());
+}
+
+#[test]
+fn no_other_tenant_can_choose_an_id_that_counts_as_an_event() {
+    let device = |id: &str| DeviceId::parse(id.to_owned()).unwrap();
+    let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
+    let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
+    let public = DeviceHasher::new(None);
+    let keys = |hasher: &DeviceHasher| {
+        (hasher.of_device("shop", &device("a")), hasher.of_device("thief", &device("b")))
+    };
+    let (of_shop, of_thief) = keys(&public);
+    let chosen =
+        number(of_shop.as_bytes()) ^ number(of_thief.as_bytes()) ^ number(event_id.as_bytes());
+    let chosen = EventId::from_bytes(chosen.to_be_bytes()).unwrap();
+    let are_equal = |(shop, thief): (DeviceKey, DeviceKey)| {
+        DedupKey::of(&shop, event_id, None) == DedupKey::of(&thief, chosen, None)
+    };
+    assert!(are_equal(keys(&public)), "without a secret");
+    let secret = Secret::parse("s".repeat(32));
+    assert!(!are_equal(keys(&DeviceHasher::new(secret.as_ref()))));
 }
 
 #[test]
 fn an_id_has_its_own_time_else_the_clients() {
     let made_at = |id: &str, stated| {
         let event_id = EventId::parse(id).unwrap();
-        let key = DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id, stated);
-        assert_eq!(key.for_redelivery().made_at, key.made_at);
-        key.made_at
+        DedupKey::of(&DeviceKey::from_bytes([1; 16]), event_id, stated).made_at
     };
     assert_eq!(made_at("01939b70-6d2a-7c3e-8f00-000000000001", Some(5)), 0x0193_9b70_6d2a);
     assert_eq!(made_at("01939b70-6d2a-4c3e-8f00-000000000001", Some(5)), 5);
@@ -380,7 +399,7 @@ fn rows_that_cannot_be_read_are_left_out_and_deleted() {
 }
 
 #[derive(Debug, Clone)]
-enum Act {
+enum WindowAct {
     Insert { number: u8, made: Made },
     Wait(u64),
     SetBack(u64),
@@ -398,7 +417,7 @@ enum Made {
     Unknown,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> impl Strategy<Value = WindowAct> {
     let made = prop_oneof![
         5 => Just(Made::Now),
         2 => (0_u64..3_000).prop_map(Made::Before),
@@ -406,12 +425,12 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Made::Unknown),
     ];
     prop_oneof![
-        16 => (any::<u8>(), made).prop_map(|(number, made)| Act::Insert { number, made }),
-        5 => (0_u64..200).prop_map(Act::Wait),
-        1 => (0_u64..3_000).prop_map(Act::SetBack),
-        4 => Just(Act::Checkpoint),
-        1 => (0_usize..8).prop_map(|writes| Act::FailingCheckpoint { writes }),
-        1 => Just(Act::Crash),
+        16 => (any::<u8>(), made).prop_map(|(number, made)| WindowAct::Insert { number, made }),
+        5 => (0_u64..200).prop_map(WindowAct::Wait),
+        1 => (0_u64..3_000).prop_map(WindowAct::SetBack),
+        4 => Just(WindowAct::Checkpoint),
+        1 => (0_usize..8).prop_map(|writes| WindowAct::FailingCheckpoint { writes }),
+        1 => Just(WindowAct::Crash),
     ]
 }
 
@@ -433,7 +452,7 @@ proptest! {
         let mut durable = seen.clone();
         for act in acts {
             match act {
-                Act::Insert { number, made } => {
+                WindowAct::Insert { number, made } => {
                     let made_at = match made {
                         Made::Now => now,
                         Made::Before(ms) => now - ms.min(now - 1),
@@ -450,8 +469,8 @@ proptest! {
                         prop_assert!(window.has_changed());
                     }
                 }
-                Act::Wait(milliseconds) => now += milliseconds,
-                Act::SetBack(milliseconds) => {
+                WindowAct::Wait(milliseconds) => now += milliseconds,
+                WindowAct::SetBack(milliseconds) => {
                     // What had left the window does not return.
                     for map in [&mut seen, &mut durable] {
                         map.retain(|_, (at, _)| now - *at <= policy.window_ms);
@@ -465,7 +484,7 @@ proptest! {
                     storage.commit();
                     durable.clone_from(&seen);
                 }
-                Act::Checkpoint => {
+                WindowAct::Checkpoint => {
                     window.checkpoint(&storage, now).unwrap();
                     storage.commit();
                     durable.clone_from(&seen);
@@ -475,7 +494,7 @@ proptest! {
                     prop_assert_eq!(storage.count(Table::Seen), runs + window.unfinished_rows);
                     prop_assert!(storage.count(Table::SeenJournal) <= 2 + window.len());
                 }
-                Act::FailingCheckpoint { writes } => {
+                WindowAct::FailingCheckpoint { writes } => {
                     storage.writes.set(0);
                     storage.fails_from.set(Some(writes));
                     let done = window.checkpoint(&storage, now);
@@ -485,7 +504,7 @@ proptest! {
                         durable.clone_from(&seen);
                     }
                 }
-                Act::Crash => {
+                WindowAct::Crash => {
                     storage.crash();
                     window = DedupWindow::load(&storage, policy, now).unwrap();
                     seen.clone_from(&durable);

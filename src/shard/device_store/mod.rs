@@ -7,6 +7,9 @@
 //! journal, and few pages. If the object is lost, so are changes since the last checkpoint, whose
 //! events may then get other sessions.
 //!
+//! New devices of a tenant that has its share are not stored: the last ones are in memory, until others of
+//! them come.
+//!
 //! If a device is in memory, that state counts, and never its page. A page that cannot be read (of
 //! another version, or invalid) has no devices, and is replaced when devices are added to it. It is
 //! never an error. Sessions that cannot be read count as those of a device that was never seen.
@@ -14,7 +17,6 @@
 pub mod journal;
 mod page;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use self::journal::{Journal, JournalEntry};
@@ -22,6 +24,7 @@ use self::page::{DevicePage, DevicePlace, LAST_PLACE, PagedDevice, place};
 use super::storage::{Storage, StorageError, Table, for_each_key};
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
+use crate::base::order::ascending;
 use crate::model::device_key::DeviceKey;
 use crate::model::session::SessionInfo;
 use crate::shard::sessions;
@@ -31,6 +34,9 @@ use crate::shard::sessions::{DeviceSessions, SessionEvent};
 /// with one session takes about 170 bytes there, so all take 7 to 9 MB, and 96 bytes in the journal.
 /// The journal has at most 4 MiB of stale entries.
 pub const MAX_DEVICES: usize = 40_000;
+
+/// The most devices that are not stored, in each of two maps: some 0.7 MB in all.
+const MAX_PASSING: usize = 2_048;
 
 /// Days after which the sessions of a device that was not seen are deleted.
 pub const RETENTION_DAYS: u64 = 395;
@@ -89,6 +95,17 @@ pub struct DeviceStore {
     pages: Vec<DevicePlace>,
     /// The last round that was completed.
     round: Option<u64>,
+    /// The last new devices of tenants that have their share, the newer ones first. These are never stored.
+    passing: [BTreeMap<DeviceKey, Box<[u8]>>; 2],
+}
+
+/// An event of a device.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceEvent<'a> {
+    pub key: DeviceKey,
+    /// The device's id of the day before, if ids change daily.
+    pub previous: Option<DeviceKey>,
+    pub event: &'a SessionEvent,
 }
 
 #[derive(Debug, Default)]
@@ -151,29 +168,40 @@ impl DeviceStore {
         let lengths = active.iter().map(|(key, device)| device.entry(*key).len());
         journal.set_snapshot_bytes(lengths.fold(0, usize::saturating_add));
         let pages = page_keys(storage)?;
-        Ok(Self { policy, limits, active, dirty: Vec::new(), journal, pages, round: None })
+        let (dirty, passing) = (Vec::new(), Default::default());
+        Ok(Self { policy, limits, active, dirty, journal, pages, round: None, passing })
     }
 
-    /// Assigns an event of `key` to its session. The result is durable after the next checkpoint.
+    /// Assigns an event to its session. The result is durable after the next checkpoint.
     ///
-    /// `previous` is the device's id of the day before, if ids change daily. A device that is not
-    /// known continues with a copy of the sessions of `previous`, unless they had ended before this
-    /// event.
+    /// A device that is not known continues with a copy of the sessions of `previous`, unless they had
+    /// ended before this event. It is stored if it `may_be_stored`, which is asked only then. Otherwise it
+    /// is remembered until some thousand others come.
     pub fn observe(
         &mut self,
         storage: &impl Storage,
-        key: DeviceKey,
-        previous: Option<DeviceKey>,
-        event: &SessionEvent,
+        of: DeviceEvent<'_>,
+        may_be_stored: impl FnOnce() -> bool,
         random: impl FnOnce() -> [u8; 10],
         now: Milliseconds,
     ) -> Result<SessionInfo, StorageError> {
+        let DeviceEvent { key, previous, event } = of;
         if !self.active.contains_key(&key) {
-            let sessions = match (self.read_page(storage, &key)?, previous) {
+            let passing = self.passing.iter().find_map(|devices| decode(devices.get(&key)?).ok());
+            let stored = match passing {
+                None => self.read_page(storage, &key)?,
+                Some(_) => None,
+            };
+            let is_stored = stored.is_some() || may_be_stored();
+            let sessions = match (passing.or(stored), previous) {
                 (Some(sessions), _) => sessions,
                 (None, None) => DeviceSessions::default(),
                 (None, Some(previous)) => self.ongoing(storage, &previous, event)?,
             };
+            self.passing.iter_mut().for_each(|devices| drop(devices.remove(&key)));
+            if !is_stored {
+                return Ok(self.observe_passing(key, sessions, event, random));
+            }
             self.insert(storage, key, &sessions, now)?;
         }
         let device = self.active.entry(key).or_default();
@@ -188,6 +216,23 @@ impl DeviceStore {
         Ok(info)
     }
 
+    /// Assigns an event of a device that is not stored, and displaces only other such devices.
+    fn observe_passing(
+        &mut self,
+        key: DeviceKey,
+        mut sessions: DeviceSessions,
+        event: &SessionEvent,
+        random: impl FnOnce() -> [u8; 10],
+    ) -> SessionInfo {
+        let info = sessions.observe(event, self.policy, random);
+        let [newer, older] = &mut self.passing;
+        if newer.len() >= MAX_PASSING {
+            *older = std::mem::take(newer);
+        }
+        newer.insert(key, encode(&sessions).into());
+        info
+    }
+
     /// Returns the sessions of `key` that had not ended before `event`.
     fn ongoing(
         &self,
@@ -195,8 +240,8 @@ impl DeviceStore {
         key: &DeviceKey,
         event: &SessionEvent,
     ) -> Result<DeviceSessions, StorageError> {
-        let sessions = match self.active.get(key) {
-            Some(device) => decode(&device.sessions).ok(),
+        let sessions = match self.in_memory(key) {
+            Some(sessions) => decode(sessions).ok(),
             None => self.read_page(storage, key)?,
         };
         let timeout_ms = self.policy.timeout_ms;
@@ -208,7 +253,14 @@ impl DeviceStore {
     }
 
     pub fn contains(&self, storage: &impl Storage, key: &DeviceKey) -> Result<bool, StorageError> {
-        Ok(self.active.contains_key(key) || self.read_page(storage, key)?.is_some())
+        Ok(self.in_memory(key).is_some() || self.read_page(storage, key)?.is_some())
+    }
+
+    /// Returns the encoded sessions of a device in memory, whether it is stored or not.
+    fn in_memory(&self, key: &DeviceKey) -> Option<&[u8]> {
+        let passing = || self.passing.iter().find_map(|devices| devices.get(key));
+        let active = self.active.get(key).map(|device| &device.sessions);
+        active.or_else(passing).map(AsRef::as_ref)
     }
 
     /// Returns the encoded sessions of `key`, if there are any, for [`Self::import_sessions`] in another
@@ -218,8 +270,8 @@ impl DeviceStore {
         storage: &impl Storage,
         key: &DeviceKey,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        if let Some(device) = self.active.get(key) {
-            return Ok(Some(device.sessions.to_vec()));
+        if let Some(sessions) = self.in_memory(key) {
+            return Ok(Some(sessions.to_vec()));
         }
         Ok(self.read_page(storage, key)?.as_ref().map(encode))
     }
@@ -341,8 +393,8 @@ impl DeviceStore {
                 Some(_) | None => counts.push((self.page_of(key), 1)),
             }
         }
-        counts.sort_unstable_by_key(|(_, count)| Reverse(*count));
-        counts
+        let order = ascending(&mut counts.iter().map(|(_, count)| !(*count as u64)));
+        order.iter().filter_map(|(_, at)| counts.get(*at).copied()).collect()
     }
 
     /// Returns the key of the page of a device, which may not exist yet.

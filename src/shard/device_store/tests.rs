@@ -88,6 +88,21 @@ fn load(storage: &impl Storage, now: Milliseconds) -> DeviceStore {
     DeviceStore::load_within(storage, POLICY, TINY, now).unwrap()
 }
 
+impl DeviceStore {
+    /// Assigns an event of any device, which may be stored.
+    fn observe_any(
+        &mut self,
+        storage: &impl Storage,
+        key: DeviceKey,
+        previous: Option<DeviceKey>,
+        event: &SessionEvent,
+        random: impl FnOnce() -> [u8; 10],
+        now: Milliseconds,
+    ) -> Result<SessionInfo, StorageError> {
+        self.observe(storage, DeviceEvent { key, previous, event }, || true, random, now)
+    }
+}
+
 fn key(number: u8) -> DeviceKey {
     DeviceKey::from_bytes([number; 16])
 }
@@ -113,7 +128,7 @@ fn observe(
     now: Milliseconds,
 ) -> SessionInfo {
     let random = || [number; 10];
-    devices.observe(storage, key(number), None, &event(now), random, now).unwrap()
+    devices.observe_any(storage, key(number), None, &event(now), random, now).unwrap()
 }
 
 #[test]
@@ -186,7 +201,7 @@ fn an_id_change_at_midnight_continues_an_open_session() {
             }
             let random = || [2; 10];
             let mut observe = |key, previous, at| {
-                devices.observe(&storage, key, previous, &event(at), random, at).unwrap()
+                devices.observe_any(&storage, key, previous, &event(at), random, at).unwrap()
             };
             let session = observe(key(2), previous, now);
             assert_eq!(session.index, index);
@@ -282,7 +297,7 @@ fn a_long_page_is_split_and_every_device_found() {
         let session = (number, 9_000 * number);
         let random = || random_of(number);
         devices
-            .observe(&storage, spread(number), None, &event(session.1), random, session.1)
+            .observe_any(&storage, spread(number), None, &event(session.1), random, session.1)
             .unwrap();
         devices.checkpoint(&storage, session.1).unwrap();
         assert!(storage.count(Table::DevicePages) >= usize::try_from(number / 6).unwrap());
@@ -308,7 +323,9 @@ fn devices_of_one_place_stay_in_one_page() {
         |number: u8| DeviceKey::from_bytes([7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 0, 0, number]);
     for number in 0..40 {
         let now = u64::from(number) * 9_000;
-        devices.observe(&storage, key(number), None, &event(now), || [number; 10], now).unwrap();
+        devices
+            .observe_any(&storage, key(number), None, &event(now), || [number; 10], now)
+            .unwrap();
         devices.checkpoint(&storage, now).unwrap();
     }
     devices.checkpoint(&storage, 999_000).unwrap();
@@ -372,7 +389,7 @@ fn every_page_is_swept_in_time_and_only_old_devices_go() {
     for is_odd in [true, false] {
         for number in (0..400).filter(|number| number % 2 == u64::from(is_odd)) {
             let (now, random) = (at(number), || random_of(number));
-            devices.observe(&storage, spread(number), None, &event(now), random, now).unwrap();
+            devices.observe_any(&storage, spread(number), None, &event(now), random, now).unwrap();
         }
         devices.checkpoint(&storage, at(u64::from(is_odd)) + 9_000).unwrap();
     }
@@ -435,7 +452,7 @@ fn visits(seconds: u64) -> VisitCost {
             // Its 20 events are within the second here; what is counted is the same.
             let random = || random_of(visit);
             let observed =
-                devices.observe(&storage, spread(number), None, &event(now), random, now);
+                devices.observe_any(&storage, spread(number), None, &event(now), random, now);
             assert_eq!(is_known(observed.unwrap()), visit >= DEVICES, "{visit}");
             cost.visits += usize::from(visit >= DEVICES);
         }
@@ -469,7 +486,7 @@ fn memory_of_a_device_is_bounded() {
     let memory = allocation_counter::measure(|| {
         for number in 0..MAX_DEVICES as u64 {
             let random = || random_of(number);
-            devices.observe(&storage, spread(number), None, &event(0), random, 0).unwrap();
+            devices.observe_any(&storage, spread(number), None, &event(0), random, 0).unwrap();
         }
     });
     println!("{} bytes a device", memory.bytes_current / MAX_DEVICES as i64);
@@ -539,7 +556,7 @@ proptest! {
                     let sessions = model.entry(device).or_default();
                     let expected = sessions.observe(&event, POLICY, random);
                     let previous = previous.map(key);
-                    let session = devices.observe(&storage, key(device), previous, &event, random, now);
+                    let session = devices.observe_any(&storage, key(device), previous, &event, random, now);
                     prop_assert_eq!(session.unwrap(), expected);
                     prop_assert!(devices.has_changed());
                 }
@@ -601,4 +618,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn another_shard_gets_the_sessions_of_a_device_that_is_not_stored() {
+    let (here, there) = (Memory::default(), Memory::default());
+    let mut devices = load(&here, 0);
+    let [first, second] =
+        [0, 1_000].map(|at| SessionEvent { at, event_id: event_id(1), starts_session: false });
+    let of = DeviceEvent { key: key(1), previous: None, event: &first };
+    let session = devices.observe(&here, of, || false, || [1; 10], 0).unwrap();
+    let copy = devices.export_sessions(&here, &key(1)).unwrap().unwrap();
+    let mut others = load(&there, 0);
+    others.import_sessions(&there, key(1), &copy, 1_000).unwrap();
+    let of = DeviceEvent { key: key(1), previous: None, event: &second };
+    let again = others.observe(&there, of, || true, || [2; 10], 1_000).unwrap();
+    assert_eq!(again, session);
 }

@@ -3,6 +3,7 @@
 use super::batch_request::VERSION;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::delivery::stats::DeliveryStats;
+use crate::delivery::stream_delivery::DeliveryReport;
 use crate::model::device_key::DeviceKey;
 use crate::model::session::SessionInfo;
 
@@ -27,6 +28,10 @@ pub enum ItemStatus {
     Duplicate,
     /// Its stream rejects its content, with this code; its failed event is durable.
     Rejected(String),
+    /// Its tenant is over its quota: it is stored nowhere, and must not be sent again.
+    OverQuota,
+    /// Its tenant has its share of the shard's memory: the runtime delivers it directly.
+    NotAdmitted,
     /// It is not stored anywhere; the client must keep it.
     NotDurable {
         /// The reason, in one word.
@@ -35,6 +40,30 @@ pub enum ItemStatus {
         retry_after_s: u64,
     },
 }
+
+impl ItemStatus {
+    /// The status of an item of a tenant that has its share of the spill.
+    pub fn tenant_share_full() -> Self {
+        Self::NotDurable {
+            code: TENANT_SHARE_FULL.to_owned(),
+            retry_after_s: DeliveryReport::RETRY_AFTER_S,
+        }
+    }
+
+    /// The status of an item of a tenant whose home can't be asked about its quota.
+    pub fn quota_unknown() -> Self {
+        Self::NotDurable {
+            code: QUOTA_UNKNOWN.to_owned(),
+            retry_after_s: DeliveryReport::RETRY_AFTER_S,
+        }
+    }
+}
+
+/// The code of an event that is not durable since its tenant has its share of the spill.
+pub const TENANT_SHARE_FULL: &str = "tenant_share_full";
+
+/// The code of an event of which it is not known whether its tenant is over its quota.
+pub const QUOTA_UNKNOWN: &str = "quota_unknown";
 
 /// The bits of a duration in milliseconds that is part of a number. Two of them fit into the 53
 /// bits of JavaScript's integers.
@@ -52,6 +81,8 @@ impl BatchResponse {
                     bytes.put_u8(2);
                     bytes.put_bytes(code.as_bytes());
                 }
+                ItemStatus::OverQuota => bytes.put_u8(4),
+                ItemStatus::NotAdmitted => bytes.put_u8(5),
                 ItemStatus::NotDurable { code, retry_after_s } => {
                     bytes.put_u8(3);
                     bytes.put_bytes(code.as_bytes());
@@ -160,6 +191,8 @@ fn status(reader: &mut ByteReader<'_>) -> Result<ItemStatus, DecodeError> {
             let code = reader.text()?.to_owned();
             Ok(ItemStatus::NotDurable { code, retry_after_s: reader.u64()? })
         }
+        4 => Ok(ItemStatus::OverQuota),
+        5 => Ok(ItemStatus::NotAdmitted),
         _ => Err(reader.malformed()),
     }
 }
@@ -184,10 +217,12 @@ mod tests {
                 ItemStatus::Durable,
                 ItemStatus::Duplicate,
                 ItemStatus::Rejected("InvalidArgumentException".to_owned()),
+                ItemStatus::OverQuota,
+                ItemStatus::NotAdmitted,
                 ItemStatus::NotDurable { code, retry_after_s: 5 },
             ],
             sending: DeliveryStats { wait_ms: 1, send_ms: 2, retries: 3, spill_depth: 5 },
-            sessions: vec![Some(session), None, None, Some(session)],
+            sessions: vec![Some(session), None, None, Some(session), None, None],
             overflowing: vec![DeviceKey::from_bytes([1; 16]), DeviceKey::from_bytes([2; 16])],
         }
     }
@@ -197,9 +232,9 @@ mod tests {
         let without_sessions = BatchResponse { sessions: Vec::new(), ..response() };
         for answer in [response(), without_sessions] {
             let bytes = answer.encode();
-            assert_eq!(BatchResponse::decode(&bytes, 4), Ok(answer));
-            assert!(BatchResponse::decode(&bytes, 3).is_err(), "a status too many");
-            assert!(BatchResponse::decode(&bytes, 5).is_err(), "a status too few");
+            assert_eq!(BatchResponse::decode(&bytes, 6), Ok(answer));
+            assert!(BatchResponse::decode(&bytes, 5).is_err(), "a status too many");
+            assert!(BatchResponse::decode(&bytes, 7).is_err(), "a status too few");
         }
     }
 
@@ -232,8 +267,8 @@ mod tests {
     #[test]
     fn a_joined_response_is_split_in_its_order() {
         let whole = response();
-        let parts = response().split(&[1, 0, 3]);
-        assert_eq!(parts.iter().map(|part| part.statuses.len()).collect::<Vec<_>>(), [1, 0, 3]);
+        let parts = response().split(&[1, 0, 5]);
+        assert_eq!(parts.iter().map(|part| part.statuses.len()).collect::<Vec<_>>(), [1, 0, 5]);
         assert!(parts.iter().all(|part| part.sending == whole.sending));
         assert!(parts.iter().all(|part| part.overflowing == whole.overflowing));
         let joined = |of: fn(&BatchResponse) -> Vec<String>| {
@@ -243,18 +278,18 @@ mod tests {
         joined(|part| part.statuses.iter().map(|status| format!("{status:?}")).collect());
         joined(|part| part.sessions.iter().map(|session| format!("{session:?}")).collect());
         let without = BatchResponse { sessions: Vec::new(), ..response() };
-        assert!(without.split(&[2, 2]).iter().all(|part| part.sessions.is_empty()));
+        assert!(without.split(&[2, 4]).iter().all(|part| part.sessions.is_empty()));
     }
 
     #[test]
     fn a_truncated_message_or_another_version_is_refused() {
         let whole = response().encode();
         let without_sessions = BatchResponse { sessions: Vec::new(), ..response() }.encode().len();
-        let read = (0..whole.len()).filter(|end| BatchResponse::decode(&whole[..*end], 4).is_ok());
+        let read = (0..whole.len()).filter(|end| BatchResponse::decode(&whole[..*end], 6).is_ok());
         assert_eq!(read.collect::<Vec<_>>(), [without_sessions]);
         let mut newer = whole;
         newer[0] = VERSION + 1;
-        let error = BatchResponse::decode(&newer, 4).unwrap_err();
+        let error = BatchResponse::decode(&newer, 6).unwrap_err();
         assert_eq!(error.to_string(), "bytes are not an answer to a batch request");
     }
 

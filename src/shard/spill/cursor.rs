@@ -98,8 +98,7 @@ mod tests {
     }
 
     fn row(sequence: u64) -> SpillRow {
-        let state = RowState::Queued;
-        SpillRow { state, stream: stream(), sequence, spilled_at: 0, records: 1, bytes: 1 }
+        SpillRow::new(RowState::Queued, stream(), sequence, 0)
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! for stream in spill.due(now) {
 //!     let spilled = spill.begin_attempt(storage, stream, bounds, now);
 //!     let report = deliver(spilled.batch);
-//!     spill.settle(storage, spilled.taken, report, failed_stream, now, random);
+//!     spill.apply_report(storage, spilled.token, report, failed_stream, now, random);
 //! }
 //! ```
 //!
 //! A record leaves only when its stream accepts it, or when it becomes a failed event because the
 //! stream rejects its content. The failed event is written in the same turn. If the object is lost
-//! between `take` and `apply_report`, its records were never removed: they are sent again. A failed event
+//! between `begin_attempt` and `apply_report`, its records were never removed: they are sent again. A failed event
 //! whose content its stream rejects, or a row that does not match its key, is quarantined: kept and
 //! counted, but not retried. A row of an unknown version is left as it is.
 //!
@@ -23,6 +23,8 @@ pub mod quarantine;
 pub mod row;
 pub mod stats;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::batcher::BatchLimits;
 use super::storage::{Storage, StorageError, Table, for_each_key};
 use crate::base::clock::Milliseconds;
@@ -31,12 +33,13 @@ use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::record::Record;
 use crate::model::record::codec::record_len;
 use crate::model::stream::Stream;
+use crate::shard::tenant_share::{TenantShare, TenantTotals};
 pub use backlog::LONGEST_MS;
 use backlog::{AttemptEnd, Backlog, DrainProgress, RowTotals};
 use cursor::RetryCursor;
 pub use moves::Moved;
-use row::{RowState, SpillRow};
-pub use stats::{BacklogStats, SpillUsage};
+use row::{RowState, RowTenant, SpillRow, TenantRecord};
+pub use stats::{BacklogStats, FullTenant, SpillUsage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpillConfig {
@@ -73,6 +76,10 @@ pub struct Spill {
     unreadable: u64,
     /// When records were last rejected for lack of room, if none was freed since.
     full_since: Option<Milliseconds>,
+    /// The bytes of each tenant, those in quarantine included.
+    tenants: TenantTotals,
+    /// When a tenant's records were last rejected for its share, if none of its records was removed since.
+    full_tenants: BTreeMap<String, Milliseconds>,
 }
 
 /// The records of the next attempt for a stream.
@@ -123,6 +130,8 @@ impl Spill {
             next_attempt_id: 0,
             unreadable: 0,
             full_since: None,
+            tenants: TenantTotals::default(),
+            full_tenants: BTreeMap::new(),
         };
         for_each_key(storage, Table::Spill, &[], |key| {
             match SpillRow::read(&key) {
@@ -142,12 +151,56 @@ impl Spill {
         Ok(spill)
     }
 
+    /// Returns whether each of `records` is in the share of its tenant: all of a tenant's, or none. A small
+    /// tenant's come first.
+    pub fn within_shares(
+        &mut self,
+        records: &[TenantRecord<'_>],
+        share: TenantShare,
+        now: Milliseconds,
+    ) -> Vec<bool> {
+        if share.is_whole() {
+            return vec![true; records.len()];
+        }
+        let (mut wanted, mut spilled) = (TenantTotals::default(), self.bytes());
+        for TenantRecord { tenant, record } in records {
+            wanted.add(tenant, record_len(record) as u64);
+        }
+        let mut refused = BTreeSet::new();
+        for (tenant, bytes) in wanted.smallest_first() {
+            let own = self.tenants.of(tenant);
+            let others = spilled.saturating_sub(own);
+            if share.allows(own.saturating_add(bytes), others, self.policy.max_bytes) {
+                spilled = spilled.saturating_add(bytes);
+            } else {
+                refused.insert(tenant);
+                self.tenant_is_full(tenant, now);
+            }
+        }
+        records.iter().map(|it| !refused.contains(it.tenant)).collect()
+    }
+
+    /// Notes that a tenant's records were rejected for its share at `now`, if it has any in the spill.
+    pub fn tenant_is_full(&mut self, tenant: &str, now: Milliseconds) {
+        /// More are not shown.
+        const NOTED: usize = 64;
+        let has_room = self.full_tenants.len() < NOTED || self.full_tenants.contains_key(tenant);
+        if has_room && self.tenants.of(tenant) > 0 {
+            self.full_tenants.insert(tenant.to_owned(), now);
+        }
+    }
+
+    /// Returns the bytes of a tenant, those in quarantine included.
+    pub fn bytes_of(&self, tenant: &str) -> u64 {
+        self.tenants.of(tenant)
+    }
+
     /// Spills `records`, which `stream` did not accept at `now`: all of them, or none.
     pub fn push(
         &mut self,
         storage: &dyn Storage,
         stream: &Stream,
-        records: &[&Record],
+        records: &[TenantRecord<'_>],
         now: Milliseconds,
     ) -> Result<(), SpillError> {
         let rows = self.rows(RowState::Queued, stream, records, now);
@@ -189,6 +242,17 @@ impl Spill {
     /// Returns the backlog of each stream at `now`, if it has one.
     pub fn depth(&self, now: Milliseconds) -> Vec<BacklogStats> {
         self.backlogs.iter().map(|backlog| BacklogStats::of(backlog, now)).collect()
+    }
+
+    /// Returns tenants that have their share, if none of their records was removed since they were
+    /// rejected.
+    pub fn full_tenants(&self) -> Vec<FullTenant> {
+        let of = |(tenant, since): (&String, &Milliseconds)| FullTenant {
+            tenant: tenant.clone(),
+            bytes: self.tenants.of(tenant),
+            since: *since,
+        };
+        self.full_tenants.iter().map(of).collect()
     }
 
     pub fn fill(&self) -> SpillUsage {
@@ -257,6 +321,7 @@ impl Spill {
                 // The counted rows do not exist: a write failed halfway.
                 backlog.waiting = RowTotals::default();
                 self.backlogs.retain(|backlog| !backlog.is_empty());
+                self.tenants = tenants(storage)?;
                 return Ok(None);
             }
             Err(error) => {
@@ -379,27 +444,28 @@ impl Spill {
         if records.len() != expected {
             return Ok(DrainResult { left: expected, ..progress });
         }
-        let (mut failed, mut quarantined) = (Vec::new(), Vec::new());
+        let (mut failed, mut quarantined) = (Vec::<OfTenant<'_>>::new(), Vec::new());
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
         let mut records = records.into_iter();
         for row in rows {
             let mut left = Vec::new();
-            for (record, status) in records.by_ref().take(row.records as usize) {
+            let of_row = records.by_ref().take(row.records as usize);
+            for ((record, status), tenant) in of_row.zip(row.tenant_names()) {
                 match status {
                     RecordStatus::Delivered => {
                         progress.accepted = progress.accepted.saturating_add(1)
                     }
-                    RecordStatus::Pending => left.push(record),
+                    RecordStatus::Pending => left.push((tenant, record)),
                     RecordStatus::Rejected(_) if stream == failed_stream => {
-                        quarantined.push(record)
+                        quarantined.push((tenant, record))
                     }
                     RecordStatus::Rejected(error) => {
                         match Record::of_rejected(&record, stream, &error.code) {
                             Ok(parts) => {
-                                failed.extend(parts);
+                                failed.extend(parts.into_iter().map(|part| (tenant, part)));
                                 progress.failed = progress.failed.saturating_add(1);
                             }
-                            Err(_) => quarantined.push(record),
+                            Err(_) => quarantined.push((tenant, record)),
                         }
                     }
                 }
@@ -410,9 +476,8 @@ impl Spill {
             }
             gone.push(row);
             if !left.is_empty() {
-                let value = row::value(&refs(&left));
-                let (records, bytes) = (row::count(left.len()), row::count(value.len()));
-                kept.push((SpillRow { records, bytes, ..row.clone() }, value));
+                let left = refs(&left);
+                kept.push((row.clone().with_records(&left), row::value(&left)));
             }
         }
         progress.quarantined = quarantined.len();
@@ -432,18 +497,16 @@ impl Spill {
         &mut self,
         state: RowState,
         stream: &Stream,
-        records: &[&Record],
+        records: &[TenantRecord<'_>],
         now: Milliseconds,
     ) -> Vec<(SpillRow, Vec<u8>)> {
-        let of_part = |part: &[&Record]| {
-            let value = row::value(part);
+        let of_part = |part: &[TenantRecord<'_>]| {
             let sequence = self.next_sequence;
             self.next_sequence = sequence.saturating_add(1);
-            let (records, bytes) = (row::count(part.len()), row::count(value.len()));
-            let stream = stream.clone();
-            (SpillRow { state, stream, sequence, spilled_at: now, records, bytes }, value)
+            let row = SpillRow::new(state, stream.clone(), sequence, now);
+            (row.with_records(part), row::value(part))
         };
-        row::cut(records).map(of_part).collect()
+        row::cut(&row::by_tenant(records)).map(of_part).collect()
     }
 
     /// Writes `rows`, all or none. If a stream had no queued records, its first attempt is at
@@ -470,12 +533,7 @@ impl Spill {
     fn delete(&mut self, storage: &dyn Storage, row: &SpillRow) -> Result<(), StorageError> {
         storage.delete(Table::Spill, &row.key())?;
         self.full_since = None;
-        self.backlogs.retain_mut(|backlog| {
-            if backlog.stream == row.stream {
-                backlog.subtract(row);
-            }
-            !backlog.is_empty()
-        });
+        self.uncount(row);
         Ok(())
     }
 
@@ -500,8 +558,24 @@ impl Spill {
         self.backlogs.iter_mut().find(|it| it.stream == *stream && it.waiting.records > 0)
     }
 
+    fn uncount(&mut self, row: &SpillRow) {
+        for RowTenant { name, bytes, .. } in &row.tenants {
+            self.tenants.subtract(name, u64::from(*bytes));
+            self.full_tenants.remove(name);
+        }
+        self.backlogs.retain_mut(|backlog: &mut Backlog| {
+            if backlog.stream == row.stream {
+                backlog.subtract(row);
+            }
+            !backlog.is_empty()
+        });
+    }
+
     /// Counts a row. If its stream had no queued records, the first attempt is at `attempt_at`.
     fn count(&mut self, row: &SpillRow, attempt_at: Milliseconds) {
+        for RowTenant { name, bytes, .. } in &row.tenants {
+            self.tenants.add(name, u64::from(*bytes));
+        }
         match self.backlogs.iter_mut().find(|backlog| backlog.stream == row.stream) {
             Some(backlog) => backlog.add(row, attempt_at),
             None => {
@@ -513,8 +587,25 @@ impl Spill {
     }
 }
 
-fn refs(records: &[Record]) -> Vec<&Record> {
-    records.iter().collect()
+/// Reads the bytes of each tenant from the keys in `storage`.
+fn tenants(storage: &dyn Storage) -> Result<TenantTotals, StorageError> {
+    let mut totals = TenantTotals::default();
+    for_each_key(storage, Table::Spill, &[], |key| {
+        for RowTenant { name, bytes, .. } in
+            SpillRow::read(&key).into_iter().flat_map(|row| row.tenants)
+        {
+            totals.add(&name, u64::from(bytes));
+        }
+        Ok(())
+    })?;
+    Ok(totals)
+}
+
+/// The name of a tenant, and a record of it.
+type OfTenant<'a> = (&'a str, Record);
+
+fn refs<'a>(records: &'a [OfTenant<'a>]) -> Vec<TenantRecord<'a>> {
+    records.iter().map(|(tenant, record)| TenantRecord { tenant, record }).collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 //!
 //! Each move is one change of the storage, so a record is never in both places or in neither.
 
-use super::backlog::Backlog;
 use super::cursor::RetryCursor;
 use super::row::{self, RowState, SpillRow};
-use super::{Spill, refs};
+use super::{OfTenant, Spill, refs};
 use crate::base::clock::Milliseconds;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
@@ -49,18 +48,19 @@ impl Spill {
         let (mut gone, mut made): (Vec<SpillRow>, Vec<(SpillRow, Vec<u8>)>) =
             (Vec::new(), Vec::new());
         for row in rows {
-            let mut homes: Vec<(Option<Stream>, Vec<Record>)> = Vec::new();
-            for record in records.by_ref().take(row.records as usize) {
+            let mut by_stream: Vec<(Option<Stream>, Vec<OfTenant<'_>>)> = Vec::new();
+            let of_row = records.by_ref().take(row.records as usize);
+            for (record, tenant) in of_row.zip(row.tenant_names()) {
                 let current_stream = current_stream(&record);
-                match homes.iter_mut().find(|(known, _)| *known == current_stream) {
-                    Some((_, records)) => records.push(record),
-                    None => homes.push((current_stream, vec![record])),
+                match by_stream.iter_mut().find(|(known, _)| *known == current_stream) {
+                    Some((_, records)) => records.push((tenant, record)),
+                    None => by_stream.push((current_stream, vec![(tenant, record)])),
                 }
             }
-            if homes.iter().any(|(current_stream, _)| current_stream.as_ref() == Some(stream)) {
+            if by_stream.iter().any(|(current_stream, _)| current_stream.as_ref() == Some(stream)) {
                 continue;
             }
-            for (current_stream, records) in homes {
+            for (current_stream, records) in by_stream {
                 let count = records.len() as u64;
                 let (state, to) = match current_stream {
                     Some(to) => (RowState::Queued, to),
@@ -71,10 +71,9 @@ impl Spill {
                     RowState::Quarantined => &mut moved.quarantined,
                 };
                 *totals = totals.saturating_add(count);
-                let value = row::value(&refs(&records));
-                let (records, bytes) = (row::count(records.len()), row::count(value.len()));
-                let row = SpillRow { state, stream: to, records, bytes, ..row.clone() };
-                made.push((self.in_a_free_place(storage, row)?, value));
+                let records = refs(&records);
+                let row = SpillRow { state, stream: to, ..row.clone() }.with_records(&records);
+                made.push((self.in_a_free_place(storage, row)?, row::value(&records)));
             }
             gone.push(row);
         }
@@ -171,14 +170,5 @@ impl Spill {
             streams.push(row.stream);
         }
         streams.iter().try_for_each(|stream| self.find_oldest(storage, stream))
-    }
-
-    fn uncount(&mut self, row: &SpillRow) {
-        self.backlogs.retain_mut(|backlog: &mut Backlog| {
-            if backlog.stream == row.stream {
-                backlog.subtract(row);
-            }
-            !backlog.is_empty()
-        });
     }
 }

@@ -57,6 +57,16 @@ impl BacklogStats {
     }
 }
 
+/// A tenant that has its share of the spill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullTenant {
+    pub tenant: String,
+    /// The bytes of its records.
+    pub bytes: u64,
+    /// When its records were last rejected.
+    pub since: Milliseconds,
+}
+
 /// How full the spill is, for operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpillUsage {

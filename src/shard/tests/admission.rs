@@ -1,6 +1,10 @@
 //! Which events are new, and their sessions.
 
 use super::*;
+use crate::model::quota::DailyQuota;
+use crate::shard::protocol::quota_lease::LeaseGrant;
+use crate::shard::quotas::leases::ReserveStep;
+use crate::shard::quotas::reserve::{ItemCharge, QuotaCharge, QuotaReserve, QuotaShortage};
 
 #[test]
 fn a_repeat_shares_the_status_of_the_event_in_flight() {
@@ -41,11 +45,29 @@ fn a_lost_event_is_accepted_once_more_though_seen() {
 }
 
 #[test]
+fn the_event_of_a_server_is_no_duplicate_of_anyones() {
+    let of_server = || {
+        let mut item = event(1, 1, 0);
+        item.event.as_mut().unwrap().sender = Sender::Server;
+        item
+    };
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admissions(vec![event(1, 1, 0)]);
+    bench.end(1, RecordStatus::Delivered);
+    assert_eq!(bench.admissions(vec![of_server()]), [Admission::Queued(slot(2, 0))]);
+    bench.end(2, RecordStatus::Delivered);
+    assert_eq!(
+        bench.admissions(vec![of_server(), event(1, 1, 0)]),
+        [Admission::Duplicate, Admission::Duplicate]
+    );
+}
+
+#[test]
 fn a_request_may_contain_repeats() {
     let no_device = |number| {
         let mut item = event(1, number, 0);
         let identity = item.event.as_mut().unwrap();
-        identity.key = DeviceKey::of_event("a", event_id(number));
+        identity.key = DeviceHasher::new(None).of_event("a", event_id(number));
         identity.device = DeviceIdentity::Unknown;
         item
     };
@@ -191,4 +213,112 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     bench.admit(vec![ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);
+}
+
+/// The quota of the tenant of `with_quota`.
+fn quota() -> Arc<ItemTenant> {
+    Arc::new(ItemTenant { name: "a".to_owned(), quota: DailyQuota::new(10) })
+}
+
+fn with_quota(item: ShardItem<'static>, quota_use: QuotaUse) -> ShardItem<'static> {
+    ShardItem { tenant: quota(), quota_use, ..item }
+}
+
+/// Admits items with what the tenant's lease has.
+fn admit_within(bench: &mut Bench, items: Vec<ShardItem<'static>>, left: u64) -> AdmitResult {
+    let charge = QuotaCharge { tenant: quota(), lease: 1 };
+    let reserves = vec![QuotaReserve::new(charge, left, QuotaShortage::Over)];
+    let request = AdmitRequest { items, reserves };
+    let destinations = &bench.config.destinations;
+    let admit =
+        bench.shard.admit(request, &bench.storage, destinations, bench.now, || [7; 10], |_| false);
+    admit.unwrap()
+}
+
+fn is_over(admission: &Admission) -> bool {
+    *admission == Admission::Short(QuotaShortage::Over)
+}
+
+#[test]
+fn events_beyond_a_reserve_are_over_the_quota_and_join_no_session() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
+    let items = vec![limited(1), limited(2), limited(3), event(2, 9, 0), limited(1)];
+    let admitted = admit_within(&mut bench, items, 2);
+    let over: Vec<bool> = admitted.admissions.iter().map(is_over).collect();
+    assert_eq!(over, [false, false, true, false, false]);
+    assert!(matches!(admitted.admissions[4], Admission::DuplicateOf(_)));
+    let in_session: Vec<bool> = admitted.sessions.iter().map(Option::is_some).collect();
+    // A repeat is observed as it is without a quota.
+    assert_eq!(in_session, [true, true, false, true, true]);
+    // A repeat of what is queued costs nothing.
+    let again = admit_within(&mut bench, vec![limited(1), limited(2), limited(3)], 0);
+    assert_eq!(again.admissions.iter().map(is_over).collect::<Vec<_>>(), [false, false, true]);
+}
+
+#[test]
+fn an_event_that_a_request_has_twice_is_charged_once() {
+    let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
+    let items = vec![limited(1), limited(1), limited(2)];
+    // What the request needs is enough, and what it does not use goes back to the lease.
+    for reserved in [2, 3] {
+        let mut bench = Bench::new(ShardConfig::default());
+        assert_eq!(bench.shard.quota_needs(&items, &bench.storage, bench.now), [(quota(), 2)]);
+        let (leases, now) = (bench.shard.quotas(), bench.now);
+        let reserve = |leases: &mut QuotaLeases| leases.reserve(&quota(), reserved, 0, now, || 1);
+        let ReserveStep::Ask(request) = reserve(leases) else { panic!() };
+        let grant = LeaseGrant { extra: reserved, over_since: None, retry_after_ms: 0 };
+        leases.apply(&request, Some(grant), now);
+        let ReserveStep::Reserved(reserve) = reserve(leases) else { panic!() };
+        let request = AdmitRequest { items: items.clone(), reserves: vec![reserve] };
+        let destinations = &bench.config.destinations;
+        let admit =
+            bench.shard.admit(request, &bench.storage, destinations, now, || [7; 10], |_| false);
+        assert!(matches!(
+            admit.unwrap().charges.as_slice(),
+            [ItemCharge::One(_), ItemCharge::Free, ItemCharge::One(_)]
+        ));
+        let next = bench.shard.quotas().reserve(&quota(), 9, 0, now, || 1);
+        let ReserveStep::Ask(request) = next else { panic!() };
+        assert_eq!(request.need, 9 - (reserved - 2));
+    }
+}
+
+#[test]
+fn the_records_of_one_failed_event_are_kept_or_refused_together() {
+    let part = |quota_use| with_quota(failed(&json!({})), quota_use);
+    let (first, more) = (QuotaUse::One, QuotaUse::WithPrevious);
+    let items = || [first, more, first, more, more, QuotaUse::Nothing].map(part).to_vec();
+    let over = |left| {
+        let admitted = admit_within(&mut Bench::new(ShardConfig::default()), items(), left);
+        admitted.admissions.iter().map(is_over).collect::<Vec<_>>()
+    };
+    assert_eq!(over(2), [false; 6]);
+    assert_eq!(over(1), [false, false, true, true, true, false]);
+    assert_eq!(over(0), [true, true, true, true, true, false]);
+}
+
+#[test]
+fn without_a_reserve_nothing_is_known_of_a_quota() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let items = vec![with_quota(event(1, 1, 0), QuotaUse::One), event(1, 2, 0)];
+    let admitted = bench.admit(items);
+    let unknown = Admission::Short(QuotaShortage::Unknown);
+    assert_eq!(
+        admitted.admissions.iter().map(|it| *it == unknown).collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[test]
+fn repeats_need_nothing_of_a_quota() {
+    let mut bench = Bench::new(ShardConfig::default());
+    let limited = |number| with_quota(event(1, number, 0), QuotaUse::One);
+    admit_within(&mut bench, vec![limited(1)], 1);
+    let needs =
+        |items: &[ShardItem<'static>]| bench.shard.quota_needs(items, &bench.storage, bench.now);
+    assert_eq!(needs(&[limited(1), limited(1)]), []);
+    assert_eq!(needs(&[limited(1), limited(2), event(1, 3, 0)]), [(quota(), 1)]);
+    let failed = with_quota(failed(&json!({})), QuotaUse::One);
+    assert_eq!(needs(&[failed.clone(), failed]), [(quota(), 2)]);
 }

@@ -5,12 +5,14 @@ mod batches;
 pub mod fake_streams;
 mod overload;
 pub mod properties;
+mod shares;
 pub mod simulation;
 mod starting;
 mod stream_sets;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use chrono::DateTime;
 use serde_json::{Value, json};
@@ -19,8 +21,13 @@ use super::*;
 use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
+use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::quota::{ItemTenant, QuotaUse};
 use crate::model::replay::Redelivery;
+use crate::model::session::SessionInfo;
+use crate::shard::dedup::DedupKey;
+use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use crate::shard::sessions::SessionEvent;
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
@@ -58,6 +65,7 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
         stated_time: None,
         device: known,
         redelivery: Redelivery::No,
+        sender: Sender::default(),
     };
     let line = json!({"event_id": event_id(event), "event": event, "device": device});
     ShardItem { event: Some(identity), ..failed(&line) }
@@ -65,7 +73,10 @@ fn event(device: u8, event: u8, at: i64) -> ShardItem<'static> {
 
 fn failed(line: &Value) -> ShardItem<'static> {
     let record = Record::restore("key", format!("{line}\n").as_bytes()).unwrap();
-    ShardItem { to: Cow::Owned(stream(EVENTS).into()), record, event: None, previous_shard: None }
+    let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
+    let to = Cow::Owned(stream(EVENTS).into());
+    let quota_use = QuotaUse::One;
+    ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None }
 }
 
 /// Returns the columns of a record.
@@ -158,7 +169,14 @@ impl Bench {
         };
         let sick = self.sick.clone();
         let is_sick = |of: &Stream| sick.contains(of);
-        self.shard.admit(items, &self.storage, &self.config.destinations, self.now, random, is_sick)
+        self.shard.admit(
+            items.into(),
+            &self.storage,
+            &self.config.destinations,
+            self.now,
+            random,
+            is_sick,
+        )
     }
 
     fn admit(&mut self, items: Vec<ShardItem<'static>>) -> AdmitResult {

@@ -109,7 +109,7 @@ pub fn route(number: u64) -> usize {
 fn item(number: u64) -> ShardItem<'static> {
     let (device, event) = ((number / 16) as u8, (number % 16) as u8);
     let key = match device {
-        4 => DeviceKey::of_event("a", event_id(event)),
+        4 => DeviceHasher::new(None).of_event("a", event_id(event)),
         _ => key(device),
     };
     let device = match device {
@@ -122,8 +122,14 @@ fn item(number: u64) -> ShardItem<'static> {
         event_id: event_id(event),
         starts_session: number % 11 == 3,
     };
-    let identity =
-        EventIdentity { key, session_event, stated_time: None, device, redelivery: Redelivery::No };
+    let identity = EventIdentity {
+        key,
+        session_event,
+        stated_time: None,
+        device,
+        redelivery: Redelivery::No,
+        sender: Sender::default(),
+    };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
     ShardItem { to: Cow::Owned(stream(STREAMS[route(number)]).into()), event, ..failed(&line) }
@@ -205,7 +211,7 @@ impl ShardWorld {
     }
 
     fn post(&mut self, request: Vec<u64>) -> Checked {
-        let items = request.iter().map(|number| item(*number)).collect();
+        let items: Vec<ShardItem<'_>> = request.iter().map(|number| item(*number)).collect();
         let random = || {
             self.sessions.set(self.sessions.get() + 1);
             let [.., a, b] = self.sessions.get().to_be_bytes();
@@ -213,8 +219,14 @@ impl ShardWorld {
         };
         let (health, now) = (&self.health, self.now);
         let is_sick = |stream: &Stream| health[index(stream)].is_sick(now);
-        let admitted =
-            self.shard.admit(items, &self.storage, &self.config.destinations, now, random, is_sick);
+        let admitted = self.shard.admit(
+            items.into(),
+            &self.storage,
+            &self.config.destinations,
+            now,
+            random,
+            is_sick,
+        );
         let Ok(AdmitResult { admissions, events, .. }) = admitted else {
             self.again.push(request);
             return Ok(());
@@ -385,6 +397,9 @@ impl ShardWorld {
                     ItemStatus::Rejected(_) => {
                         prop_assert!(is_poison(*number) && self.is_safe(*number));
                     }
+                    ItemStatus::OverQuota | ItemStatus::NotAdmitted => {
+                        prop_assert!(false, "there is one tenant")
+                    }
                 }
                 self.durable.insert(*number);
             }
@@ -402,6 +417,7 @@ impl ShardWorld {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
             Admission::Queued(slot) => (slot, ItemStatus::Durable),
             Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
+            Admission::Short(_) | Admission::Refused(_) => return Ok(Some(ItemStatus::OverQuota)),
         };
         let lost = || TestCaseError::fail("a place without a fate");
         let find = |slot: &Slot| match self.ended.get(&slot.batch) {

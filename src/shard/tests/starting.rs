@@ -130,7 +130,7 @@ fn a_clock_that_is_set_back_lets_no_batch_linger_on() {
     for number in 1..=6 {
         let items = vec![event(1, number, 0)];
         let admitted =
-            bench.shard.admit(items, &bench.storage, destinations, 9_000, random, is_sick);
+            bench.shard.admit(items.into(), &bench.storage, destinations, 9_000, random, is_sick);
         assert!(admitted.is_ok());
         if number < 6 {
             bench.shard.batches.close(number.into(), stream(EVENTS));

@@ -75,7 +75,7 @@ pub fn run(protocol: Protocol, data: &[u8]) {
 }
 
 fn process(protocol: Protocol, recipe: &Recipe, flags: u8, request: &Request, planted: &[&str]) {
-    let limits = &recipe.config.protocol_limits;
+    let limits = &recipe.config.larger_limits;
     let content_type = request.content_type();
     let by = DialectRequest {
         is_post: request.is_post,
@@ -148,13 +148,13 @@ fn post<'c>(
     recipe: &'c Recipe,
     context: &headwater::model::request::RequestContext,
 ) -> Result<ingest::IngestBatch<'c>, IngestError> {
-    let request = ingest::authorize(context, None, &recipe.config).request?;
+    let request = ingest::authorize(context, None, &recipe.config, None).request?;
     ingest::items(items, protocol, body, inflated, &request, &mut harness::ids(context))
 }
 
 /// Checks that an item is an object that is translated the same each time.
 fn check_item(protocol: Protocol, recipe: &Recipe, text: &str) {
-    let (names, limits) = (BTreeMap::new(), &recipe.config.protocol_limits);
+    let (names, limits) = (BTreeMap::new(), &recipe.config.larger_limits);
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits, heartbeat_s: None };
     let translate = || protocols::beacon(text, &translation, limits, &mut ValueBudget::unlimited());

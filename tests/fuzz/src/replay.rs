@@ -37,7 +37,7 @@ const KEPT: [&str; 16] = [
 fn replay(recipe: &Recipe, header: &str, body: &[u8]) -> Result<Vec<Delivered>, IngestError> {
     let header = ReplayHeader { fields: header.to_owned(), key: Some(OPERATOR_KEY.to_owned()) };
     let context = recipe.context(0);
-    let mut request = ingest::authorize(&context, Some(&header), &recipe.config).request?;
+    let mut request = ingest::authorize(&context, Some(&header), &recipe.config, None).request?;
     let source = request.replay.take().expect("a replay");
     let content_encoding = header.fields.contains("\"gzip_body\"").then_some("gzip");
     let body = RequestBody { content_type: None, content_encoding, bytes: body };
@@ -140,7 +140,7 @@ pub fn run(data: &[u8]) {
     for key in [None, Some("operator-key-0123456789abcdef0123457")] {
         let claim = ReplayHeader { fields: header.to_owned(), key: key.map(str::to_owned) };
         let context = recipe.context(0);
-        let refused = ingest::authorize(&context, Some(&claim), &recipe.config).request.err();
+        let refused = ingest::authorize(&context, Some(&claim), &recipe.config, None).request.err();
         let not_allowed = Some(IngestError::Replay(ReplayError::NotAllowed));
         assert_eq!(refused, not_allowed, "LAW: no replay without its key");
     }

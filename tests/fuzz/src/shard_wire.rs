@@ -10,7 +10,7 @@ use headwater::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use headwater::shard::protocol::error::ShardError;
 use headwater::shard::protocol::quarantine::{QuarantineId, QuarantineRow};
 use headwater::shard::protocol::{batch_request, session_transfer};
-use headwater::shard::spill::row::{RowState, SpillRow};
+use headwater::shard::spill::row::{RowState, RowTenant, SpillRow};
 
 use super::harness;
 use super::settings::{self, SETTINGS, Setting};
@@ -171,6 +171,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         spilled_at: 1_795_000_000_123,
         records: 1,
         bytes: 99,
+        tenants: vec![RowTenant { name: "shop".to_owned(), records: 1, bytes: 99 }],
     };
     seeds.push([&[5, 0][..], &spilled.key()].concat());
     seeds.push([&[6, 0][..], &ShardError::BufferFull { held: 7, limit: 9 }.encode()].concat());

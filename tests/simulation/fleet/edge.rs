@@ -5,19 +5,21 @@
 //! not share calls here: with hundreds of shards few requests of an isolate meet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headwater::base::clock::Milliseconds;
 use headwater::delivery::health::StreamHealth;
 use headwater::ingest::PendingRecord;
 use headwater::ingest::pending::ShardChoice;
-use headwater::model::device_key::DeviceKey;
+use headwater::model::device_key::{DeviceHasher, DeviceKey};
 use headwater::model::event::EventId;
 use headwater::model::placement::{ShardNumber, shard_of};
+use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
 use headwater::model::stream_set::StreamSet;
 use headwater::shard::config::ShardConfig;
-use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
+use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use headwater::shard::protocol::batch_response::BatchResponse;
 use headwater::shard::sessions::SessionEvent;
 
@@ -115,14 +117,18 @@ pub fn pending(
     failed: &StreamSet,
 ) -> PendingRecord<'static> {
     let record = line::record(number, usize::from(event.bytes));
+    let quota_use = QuotaUse::One;
+    let tenant = Arc::new(ItemTenant { name: "tenant".to_owned(), quota: None });
     if event.kind == Kind::Failed {
         let to = std::borrow::Cow::Owned(failed.clone());
-        let item = ShardItem { to, record, event: None, previous_shard: None };
+        let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         return PendingRecord { beacon_index: 0, shard: ShardChoice::Any, overflow: None, item };
     }
     let event_id = event_id(number, event.at);
     let (key, device) = match event.device {
-        NO_DEVICE => (DeviceKey::of_event("tenant", event_id), DeviceIdentity::Unknown),
+        NO_DEVICE => {
+            (DeviceHasher::new(None).of_event("tenant", event_id), DeviceIdentity::Unknown)
+        }
         device => (device_key(device), DeviceIdentity::Known { previous: None }),
     };
     let session_event = SessionEvent {
@@ -131,7 +137,14 @@ pub fn pending(
         starts_session: event.kind == Kind::SessionStart,
     };
     let redelivery = Redelivery::No;
-    let identity = EventIdentity { key, session_event, stated_time: None, device, redelivery };
+    let identity = EventIdentity {
+        key,
+        session_event,
+        stated_time: None,
+        device,
+        redelivery,
+        sender: Sender::default(),
+    };
     let hash = identity.shard_hash(None);
     let (choice, previous_count) = match device {
         DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
@@ -140,6 +153,8 @@ pub fn pending(
     let previous_shard = previous_count.map(|count| shard_of(hash, count));
     let item = ShardItem {
         to: std::borrow::Cow::Owned(sets.of(event.route).clone()),
+        tenant,
+        quota_use,
         record,
         event: Some(identity),
         previous_shard: previous_shard

@@ -502,7 +502,11 @@ impl Fleet {
             Ok(response) => {
                 let not_durable = response.statuses.into_iter().find_map(|status| match status {
                     ItemStatus::NotDurable { retry_after_s, .. } => Some(retry_after_s),
-                    ItemStatus::Durable | ItemStatus::Duplicate | ItemStatus::Rejected(_) => None,
+                    ItemStatus::Durable
+                    | ItemStatus::Duplicate
+                    | ItemStatus::Rejected(_)
+                    | ItemStatus::OverQuota
+                    | ItemStatus::NotAdmitted => None,
                 });
                 request.retry_after_s = not_durable.or(request.retry_after_s);
             }

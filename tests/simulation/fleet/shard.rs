@@ -432,7 +432,7 @@ impl ShardObject {
         };
         let is_sick =
             |stream: &Stream| health.get(&stream.to_string()).is_some_and(|it| it.is_sick(now));
-        let admitted = core.admit(items, disk, turn.destinations, now, random, is_sick);
+        let admitted = core.admit(items.into(), disk, turn.destinations, now, random, is_sick);
         let wake_at = core.spill().wake_at();
         self.wake_by(wake_at, turn);
         if let Ok(AdmitResult { admissions, sessions, .. }) = &admitted {
@@ -455,6 +455,7 @@ impl ShardObject {
                 }
                 Admission::Queued(slot) => (slot, ItemStatus::Durable),
                 Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
+                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
             };
             statuses.push(None);
             let waiting = WaitingItem { call, item, index: slot.index, if_durable };
@@ -478,6 +479,7 @@ impl ShardObject {
             match admission {
                 Admission::Queued(_) => turn.ledger.queued(*number, shard, turn.now),
                 Admission::Duplicate | Admission::DuplicateOf(_) => turn.ledger.repeated(),
+                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
             }
             if session.is_some() {
                 observed.push(*number);

@@ -7,7 +7,7 @@ import { at, element } from "../../demo/dom.js";
 
 const SECONDS = 60;
 /** From the ground of a bar to its top. */
-const OUTCOMES = ["accepted", "failed", "duplicate", "dropped", "refused"];
+const OUTCOMES = ["accepted", "failed", "duplicate", "dropped", "over_quota", "refused"];
 const SVG = "http://www.w3.org/2000/svg";
 
 /** @param {number[]} counts */

@@ -7,7 +7,7 @@ import { entryBody } from "./entry.js";
 
 /** How many entries the page keeps. */
 const KEPT = 500;
-const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕", refused: "✕" });
+const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕", over_quota: "✕", refused: "✕" });
 
 const list = at("entries");
 const more = at("more");

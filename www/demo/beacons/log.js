@@ -57,7 +57,7 @@ function sentFold({ bytes, body, type, pixel }) {
 /** @param {Verdict} verdict */
 function verdictRow({ outcome, event_id, code, pointer, message }) {
   const isDurable = outcome === "accepted" || outcome === "duplicate";
-  const sign = isDurable ? "✓ " : outcome === "failed" || outcome === "dropped" ? "✕ " : "";
+  const sign = isDurable ? "✓ " : ["failed", "dropped", "over_quota"].includes(outcome) ? "✕ " : "";
   const row = element(
     "li",
     { class: "verdict" },

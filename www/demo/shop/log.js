@@ -19,13 +19,14 @@ const TELL_MS = 3_000;
 /** Events that the page sends automatically, and that are not announced. */
 const QUIET = new Set(["pointer", "page_leave", "web_vitals", "scroll"]);
 
-const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕" });
+const SIGNS = /** @type {Record<string, string>} */ ({ accepted: "✓", duplicate: "✓", failed: "✕", dropped: "✕", over_quota: "✕" });
 /** How the tally names what events are, in its order. @type {Record<string, (count: number) => string>} */
 const TALLY = {
   accepted: (count) => `${count} accepted`,
   duplicate: (count) => plural(count, "duplicate"),
   failed: (count) => `${count} failed`,
   dropped: (count) => `${count} dropped`,
+  over_quota: (count) => `${count} over quota`,
   refused: (count) => `${count} refused`,
   held: (count) => `${count} not durable`,
   waiting: (count) => `${count} on the way`,

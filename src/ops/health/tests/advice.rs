@@ -85,9 +85,9 @@ fn each_cause_has_its_sentence_and_its_advice() {
     not ready: firehose:a can't use its KMS key
         Operator: see in KMS whether the stream's key is enabled and whether its policy lets the stream and the worker's user use it
     ready, but firehose:a is throttled by KMS
-        Stream: nothing at once, it is tried again; where it goes on, ask AWS for a higher request quota of KMS
+        Stream: nothing at once, it is tried again; if it goes on, ask AWS for a higher request quota of KMS
     ready, but firehose:a throttles
-        Stream: nothing at once, it is tried again; where it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards
+        Stream: nothing at once, it is tried again; if it goes on, ask AWS for a higher quota of a Firehose stream, let its route name a stream set, or give a Kinesis stream more shards
     ready, but firehose:a is over a quota
         Stream: it is tried again; see in AWS's Service Quotas which one is used up, and ask for a higher one
     not ready: firehose:a takes no direct puts
@@ -101,15 +101,15 @@ fn each_cause_has_its_sentence_and_its_advice() {
     not ready: firehose:a refuses every record
         Operator: it has taken no record yet and refuses all: see in AWS whether its source is Direct PUT, and in the log what it says
     ready, but firehose:a answers what can't be understood
-        Stream: it is tried again, and records may come twice; see in the log what is wrong with the answer, and where AWS_ENDPOINT_URL is set, what answers there
+        Stream: it is tried again, and records may come twice; see in the log what is wrong with the answer, and if AWS_ENDPOINT_URL is set, what answers there
     ready, but firehose:a does not answer in time
-        Network: nothing, it is tried again, and records may come twice; where it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short
+        Network: nothing, it is tried again, and records may come twice; if it goes on, look at the status pages of AWS and Cloudflare, and whether HEADWATER.delivery_timeout_ms is too short
     ready, but firehose:a can't be reached
-        Network: it is tried again; where it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare
+        Network: it is tried again; if it was never reached, correct AWS_REGION or AWS_ENDPOINT_URL, else look at the status pages of AWS and Cloudflare
     ready, but firehose:a is sent nothing
         Ours: the worker could not make the call: see in the log why, and report it as a mistake of Headwater's
     ready, but firehose:a is paused after failures
-        Stream: nothing, it is tried again when its rest is over; what failed before is in the log
+        Stream: nothing, it is tried again when its pause is over; what failed before is in the log
     "#);
 }
 

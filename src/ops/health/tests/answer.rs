@@ -4,6 +4,8 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
+use crate::shard::ShardStatus;
+use crate::shard::quotas::leases::OverQuota;
 
 #[test]
 fn the_keys_stand_in_the_order_in_which_they_are_read() {
@@ -190,4 +192,33 @@ fn records_in_shards_are_shown_in_direct_delivery() {
     let body = serde_json::to_value(&readiness).unwrap();
     assert_eq!((&body["delivery"], &body["spill"]["records"]), (&json!("direct"), &json!(2)));
     assert!(readiness.summary.contains("2 records wait in 1 shard"), "{}", readiness.summary);
+}
+
+#[test]
+fn a_tenant_over_its_quota_is_named_once_and_is_no_trouble() {
+    let over =
+        |tenant: &str, since| OverQuota { tenant: tenant.to_owned(), events_per_day: 1_000, since };
+    let of = |number, over_quota| {
+        let status = ShardStatus { over_quota, ..status(Vec::new()) };
+        view(number, status, Vec::new())
+    };
+    let shards = vec![
+        of(0, vec![over("shop", NOW), over("blog", NOW)]),
+        of(1, Vec::new()),
+        of(2, vec![over("shop", NOW - MINUTE)]),
+    ];
+    let readiness = sharded(vec![good("events")], shards);
+    assert!(readiness.ready);
+    let json = serde_json::to_value(&readiness).unwrap();
+    assert_eq!(
+        json["over_quota"],
+        json!([
+            {"tenant": "blog", "events_per_day": 1_000, "since": "2026-11-22T03:26:09.000Z"},
+            {"tenant": "shop", "events_per_day": 1_000, "since": "2026-11-22T03:25:09.000Z"},
+        ])
+    );
+    let anyone = serde_json::to_string(&readiness.for_anyone()).unwrap();
+    assert!(!anyone.contains("shop"), "{anyone}");
+    let none = serde_json::to_value(sharded(Vec::new(), vec![of(0, Vec::new())])).unwrap();
+    assert!(none.get("over_quota").is_none());
 }

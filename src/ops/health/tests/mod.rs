@@ -383,3 +383,23 @@ fn a_stream_of_tenants_alone_does_not_make_all_not_ready() {
     assert_eq!(body["streams"][0]["tenants"], json!(["a", "b"]));
     assert_eq!(body["streams"][1].get("tenants"), None);
 }
+
+#[test]
+fn the_tenants_of_the_store_are_no_tenant_of_its_name() {
+    for (keys, said) in [
+        (json!({}), "ready, but firehose:of-a of tenants in TENANTS denies"),
+        (
+            json!({"pk_a": {"tenant": "a", "routes": [{"to": "firehose:of-a"}]}}),
+            "ready, but firehose:of-a of 1 tenant and of those in TENANTS denies",
+        ),
+    ] {
+        let mut settings = RawConfig { tenants: Binding::Present, ..settings() };
+        let table = settings.headwater.as_mut().unwrap();
+        (table["delivery"], table["keys"]) = (json!("direct"), keys);
+        table["tenant_streams"] = json!(["firehose:of-a"]);
+        let config = Config::parse(settings).unwrap();
+        let streams = vec![failing("of-a", denied(), 1), good("events")];
+        let readiness = Readiness::of(&config, streams, Vec::new(), None, worker());
+        assert!(readiness.summary.starts_with(said), "{}", readiness.summary);
+    }
+}

@@ -5,10 +5,12 @@
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, move_field, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, move_field, move_fields,
+};
 use super::{cut, parts};
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::{ProtocolError, native};
 
 const IDENTIFY: &str = "$identify";
@@ -30,18 +32,9 @@ const REVENUE: [(&str, &str, &str); 7] = [
 const TO_METADATA: [&str; 3] = ["user_properties", "groups", "group_properties"];
 
 /// Members that are fields of a beacon.
-const FIELDS: [(&str, &str); 10] = [
-    ("device_id", "device_id"),
-    ("user_id", "user_id"),
-    ("time", "time"),
-    ("session_id", "session_id"),
-    ("event_id", "seq"),
-    ("app_version", "build"),
-    ("version_name", "build"),
-    ("language", "language"),
-    ("ip", "ip"),
-    ("user_agent", "user_agent"),
-];
+const FIELDS: &str = "device_id: device_id, user_id: user_id, time: time, session_id: session_id, \
+    event_id: seq, app_version: build, version_name: build, language: language, ip: ip, \
+    user_agent: user_agent";
 
 /// Cuts an upload into its events.
 pub fn items<'a>(
@@ -62,30 +55,30 @@ pub fn items<'a>(
 }
 
 /// Translates an event into a beacon's fields.
-pub fn beacon(
-    mut event: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let kind = parts::required(&mut event, "event_type")?;
-    let mut beacon = Map::new();
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item: event, beacon, props, metadata } = draft;
+    let kind = parts::required(event, "event_type")?;
     let built_in = match kind.as_str() {
         IDENTIFY => Some("identify"),
         GROUP_IDENTIFY => Some("group"),
         PAGE_VIEWED => Some("page_view"),
         _ => None,
     };
-    translation.set_name(&mut beacon, &kind, built_in);
+    translation.set_name(beacon, &kind, built_in);
     // Amplitude, too, looks for a repeat among the events of the device.
     if let Some(id) = event.text("insert_id") {
-        translation.set_id(&mut beacon, id, event.text("device_id").unwrap_or_default());
+        translation.set_id(beacon, id, event.text("device_id").unwrap_or_default());
     }
     event.leave_out(&["insert_id"]);
-    remove_placeholders(&mut event);
-    move_fields(&mut event, &mut beacon, &FIELDS);
-    let props = props(&kind, &mut event, &mut beacon);
-    beacon.put_some("props", props);
-    beacon.put_object("metadata", metadata(event));
-    Ok(beacon)
+    remove_placeholders(event);
+    move_fields(event, beacon, FIELDS);
+    parts::set_props(event.take_field("event_properties"), props, beacon);
+    if !beacon.contains_key("props") {
+        apply_page(&kind, props, beacon);
+        add_props(&kind, event, props);
+    }
+    set_metadata(event, metadata);
+    Ok(())
 }
 
 /// Removes what stands for an absent value: no session, and the address of the request.
@@ -99,18 +92,8 @@ fn remove_placeholders(event: &mut Map<String, Value>) {
     }
 }
 
-/// Returns the props: the event's properties and its revenue; of an identify, what it sets.
-fn props(
-    kind: &str,
-    event: &mut Map<String, Value>,
-    beacon: &mut Map<String, Value>,
-) -> Option<Value> {
-    let mut props = match event.take_field("event_properties") {
-        Some(Value::Object(props)) => props,
-        None | Some(Value::Null) => Map::new(),
-        Some(other) => return Some(other),
-    };
-    apply_page(kind, &mut props, beacon);
+/// Adds the event's revenue to its properties; of an identify, what it sets.
+fn add_props(kind: &str, event: &mut Map<String, Value>, props: &mut Map<String, Value>) {
     for (member, property, prop) in REVENUE {
         if !props.contains_key(prop)
             && let Some(value) = props.take_field(property).or_else(|| event.take_field(member))
@@ -129,7 +112,6 @@ fn props(
         props.put_all_absent(std::mem::take(set));
         operations.leave_out(&["$set"]);
     }
-    (!props.is_empty()).then_some(Value::Object(props))
 }
 
 /// Moves what the browser SDK says of the page.
@@ -148,18 +130,16 @@ fn apply_page(kind: &str, props: &mut Map<String, Value>, beacon: &mut Map<Strin
     parts::remove_parts_of_url(props, &parts_of_url, beacon);
 }
 
-/// Returns what else the event has.
-fn metadata(mut event: Map<String, Value>) -> Map<String, Value> {
+/// Moves what else the event has.
+fn set_metadata(event: &mut Map<String, Value>, metadata: &mut Map<String, Value>) {
     let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
-    let mut metadata = Map::new();
     for member in TO_METADATA {
         if let Some(value) = event.take_field(member).filter(|it| !it.is_null() && !is_empty(it)) {
             metadata.put(member, value);
         }
     }
     event.keep_fields(&|_, value| !value.is_null() && !is_empty(value));
-    metadata.put_object("amplitude", event);
-    metadata
+    metadata.put_object("amplitude", std::mem::take(event));
 }
 
 #[cfg(test)]

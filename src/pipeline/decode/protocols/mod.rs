@@ -2,7 +2,7 @@
 //! native protocol, which then takes the usual way.
 //!
 //! A protocol has two functions here. `items` cuts a request into JSON texts, each of which can be
-//! translated without the others; `beacon` translates one. So a failed item is kept with its own
+//! translated without the others; `translate` makes a beacon of one. So a failed item is kept with its own
 //! bytes, and a replay translates it again. [`crate::ingest::dialects`] writes the answers.
 
 pub mod amplitude;
@@ -27,6 +27,7 @@ use crate::model::protocol::Protocol;
 use crate::model::violation::Violation;
 pub use request::{ProtocolItems, ProtocolRequest};
 pub use translation::Translation;
+use translation::{Draft, ObjectFields};
 
 /// Cuts a request into at most `limits.max_beacons` items.
 pub fn items<'a>(
@@ -68,15 +69,21 @@ fn translated(
     item: Map<String, Value>,
     translation: &Translation<'_>,
 ) -> Result<Map<String, Value>, Violation> {
-    match translation.protocol {
-        Protocol::Segment => segment::beacon(item, translation),
-        Protocol::Snowplow => snowplow::beacon(item, translation),
-        Protocol::Posthog => posthog::beacon(item, translation),
-        Protocol::CloudEvents => cloudevents::beacon(item, translation),
-        Protocol::Otlp => otlp::beacon(item, translation),
-        Protocol::Plausible => plausible::beacon(item, translation),
-        Protocol::Umami => umami::beacon(item, translation),
-        Protocol::Ga4 => ga4::beacon(item, translation),
-        Protocol::Amplitude => amplitude::beacon(item, translation),
-    }
+    let mut draft = Draft { item, ..Draft::default() };
+    let translate = match translation.protocol {
+        Protocol::Segment => segment::translate,
+        Protocol::Snowplow => snowplow::translate,
+        Protocol::Posthog => posthog::translate,
+        Protocol::CloudEvents => cloudevents::translate,
+        Protocol::Otlp => otlp::translate,
+        Protocol::Plausible => plausible::translate,
+        Protocol::Umami => umami::translate,
+        Protocol::Ga4 => ga4::translate,
+        Protocol::Amplitude => amplitude::translate,
+    };
+    translate(&mut draft, translation).map_err(|violation| *violation)?;
+    let Draft { mut beacon, props, metadata, .. } = draft;
+    beacon.put_object("props", props);
+    beacon.put_object("metadata", metadata);
+    Ok(beacon)
 }

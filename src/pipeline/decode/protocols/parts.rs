@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::translation::{ObjectFields, Translation};
+use super::translation::{BoxedViolation, ObjectFields, Translation};
 use crate::base::json::{JsonFields, number_of, type_name};
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::{ProtocolError, native};
@@ -79,7 +79,7 @@ pub fn add_member(members: &mut String, name: &str, json: &str) {
 
 /// Takes a field of an item that must be a text, and not empty.
 #[inline(never)]
-pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Violation> {
+pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, BoxedViolation> {
     match item.take_field(field) {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
         None | Some(Value::Null | Value::String(_)) => Err(missing(field)),
@@ -92,7 +92,7 @@ pub fn required(item: &mut Map<String, Value>, field: &str) -> Result<String, Vi
 pub fn take_object(
     item: &mut Map<String, Value>,
     field: &str,
-) -> Result<Map<String, Value>, Violation> {
+) -> Result<Map<String, Value>, BoxedViolation> {
     match item.take_field(field) {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(object)) => Ok(object),
@@ -102,15 +102,36 @@ pub fn take_object(
 
 /// Makes the violation of a field that is absent.
 #[inline(never)]
-pub fn missing(field: &str) -> Violation {
-    Violation::of_field(Code::MissingField, field, format!("{field} is missing"))
+pub fn missing(field: &str) -> BoxedViolation {
+    violation(Code::MissingField, field, &format!("{field} is missing"))
 }
 
 /// Makes the violation of a field that must be `wanted`, such as a string, and is `found`.
 #[inline(never)]
-pub fn wrong_type(field: &str, wanted: &str, found: &Value) -> Violation {
+pub fn wrong_type(field: &str, wanted: &str, found: &Value) -> BoxedViolation {
     let message = format!("{field} must be {wanted}, not {}", type_name(found));
-    Violation::of_field(Code::WrongType, field, message)
+    violation(Code::WrongType, field, &message)
+}
+
+/// Makes a violation of a field.
+#[inline(never)]
+pub fn violation(code: Code, field: &str, message: &str) -> BoxedViolation {
+    Box::new(Violation::of_field(code, field, message))
+}
+
+/// Moves what an event says of itself to `props`. A value that is no object is left for validation.
+#[inline(never)]
+pub fn set_props(
+    sent: Option<Value>,
+    props: &mut Map<String, Value>,
+    beacon: &mut Map<String, Value>,
+) {
+    match sent {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(sent)) if props.is_empty() => *props = sent,
+        Some(Value::Object(sent)) => props.put_all(sent),
+        Some(other) => beacon.put("props", other),
+    }
 }
 
 /// Removes the fields `parts`, such as the path of a page, if the URL of the beacon contains them.

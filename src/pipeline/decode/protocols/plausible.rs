@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::cut::{Members, quoted};
 use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_fields,
+};
 use crate::model::beacon::Limits;
-use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 
 /// The headers by which a server passes the visitor's address and agent on. An item has those that
@@ -69,12 +70,9 @@ fn with_visitor<'a>(
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let mut beacon = Map::new();
-    let sent = name(&mut item)?;
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, .. } = draft;
+    let sent = name(item)?;
     let is_engagement = sent == "engagement" && item.contains_key("sd") && item.contains_key("e");
     let built_in = match sent.as_str() {
         "pageview" => Some("page_view"),
@@ -82,23 +80,18 @@ pub fn beacon(
         "engagement" if is_engagement => Some("page_leave"),
         _ => None,
     };
-    translation.set_name(&mut beacon, &sent, built_in);
+    translation.set_name(beacon, &sent, built_in);
     move_fields(
-        &mut item,
-        &mut beacon,
-        &[
-            ("u", "url"),
-            ("url", "url"),
-            ("r", "referrer"),
-            ("referrer", "referrer"),
-            (FORWARDED_FOR, "ip"),
-            (USER_AGENT, "user_agent"),
-        ],
+        item,
+        beacon,
+        "u: url, url: url, r: referrer, referrer: referrer, x-forwarded-for: ip, \
+            user-agent: user_agent",
     );
-    let props = props(&mut item, is_engagement, translation)?;
-    beacon.put_some("props", props);
-    beacon.put_object("metadata", metadata(item));
-    Ok(beacon)
+    let measures = if is_engagement { "sd: depth, e: engaged_ms" } else { "" };
+    set_props(draft, measures, translation)?;
+    let Draft { item, metadata, .. } = draft;
+    set_metadata(item, metadata);
+    Ok(())
 }
 
 /// Takes the first of `names` that is neither absent, null nor empty.
@@ -111,7 +104,7 @@ fn take(item: &mut Map<String, Value>, names: &[&str]) -> Option<Value> {
     first
 }
 
-fn name(item: &mut Map<String, Value>) -> Result<String, Violation> {
+fn name(item: &mut Map<String, Value>) -> Result<String, BoxedViolation> {
     match take(item, &["n", "name"]) {
         Some(Value::String(name)) => Ok(name),
         Some(Value::Number(name)) => Ok(name.as_str().to_owned()),
@@ -120,39 +113,36 @@ fn name(item: &mut Map<String, Value>) -> Result<String, Violation> {
     }
 }
 
-/// Takes the properties, with the revenue and the measures of an engagement among them.
-fn props(
-    item: &mut Map<String, Value>,
-    is_engagement: bool,
+/// Moves the properties, with the revenue and the `measures` of an engagement among them.
+fn set_props(
+    Draft { item, beacon, props, .. }: &mut Draft,
+    measures: &str,
     translation: &Translation<'_>,
-) -> Result<Option<Value>, Violation> {
-    let mut props = match take(item, &["p", "props", "m", "meta"]) {
-        None => Map::new(),
-        Some(Value::Object(props)) => props,
-        Some(Value::String(text)) => translation.object(&text, "p")?,
-        other => return Ok(other),
-    };
+) -> Result<(), BoxedViolation> {
+    match take(item, &["p", "props", "m", "meta"]) {
+        Some(Value::String(text)) => *props = translation.object(&text, "p")?,
+        sent => parts::set_props(sent, props, beacon),
+    }
+    if beacon.contains_key("props") {
+        return Ok(());
+    }
     let revenue = match take(item, &["$", "revenue"]) {
         Some(Value::String(text)) => Some(Value::Object(translation.object(&text, "$")?)),
         other => other,
     };
     match revenue {
         Some(Value::Object(mut revenue)) => {
-            move_field(&mut revenue, "amount", &mut props, "total");
-            move_field(&mut revenue, "currency", &mut props, "currency");
+            move_fields(&mut revenue, props, "amount: total, currency: currency");
         }
         Some(other) => props.put("revenue", other),
         None => {}
     }
-    if is_engagement {
-        move_field(item, "sd", &mut props, "depth");
-        move_field(item, "e", &mut props, "engaged_ms");
-    }
-    Ok((!props.is_empty()).then_some(Value::Object(props)))
+    move_fields(item, props, measures);
+    Ok(())
 }
 
-/// Collects the other fields.
-fn metadata(mut item: Map<String, Value>) -> Map<String, Value> {
+/// Moves the other fields.
+fn set_metadata(item: &mut Map<String, Value>, metadata: &mut Map<String, Value>) {
     item.keep_fields(&|_, value| !value.is_null());
     let mut fields = Map::new();
     for (short, long) in METADATA {
@@ -160,10 +150,8 @@ fn metadata(mut item: Map<String, Value>) -> Map<String, Value> {
             fields.put_absent(long, value);
         }
     }
-    fields.put_all_absent(item);
-    let mut metadata = Map::new();
+    fields.put_all_absent(std::mem::take(item));
     metadata.put_object("plausible", fields);
-    metadata
 }
 
 #[cfg(test)]
@@ -174,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::model::protocol::Protocol;
-    use crate::model::violation::Code;
+    use crate::model::violation::{Code, Violation};
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
@@ -186,7 +174,7 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        beacon(item, &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
     }
 
     #[test]

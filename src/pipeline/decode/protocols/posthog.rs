@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, is_stated, move_field};
+use super::translation::{BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_field};
 use super::{cut, parts};
 use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::{ProtocolError, native, timestamp};
 
 mod catalogued;
@@ -109,33 +109,29 @@ fn time_by_offset(text: &str, sent_at: &Value) -> Option<i64> {
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let event = event(&mut item)?;
-    let mut properties = properties::take(&mut item)?;
-    let (mut beacon, mut metadata) = (Map::new(), Map::new());
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, metadata, .. } = draft;
+    let event = event(item)?;
+    let mut properties = properties::take(item)?;
     let name = catalogued::built_in(&event, &mut properties);
-    translation.set_name(&mut beacon, &event, name);
+    translation.set_name(beacon, &event, name);
     let uuid = item.take_field("uuid").filter(is_stated);
     let insert_id = properties.take_field("$insert_id");
-    parts::set_id(uuid.or(insert_id), &event, &mut beacon, translation);
-    identity::set(&event, &mut properties, &mut beacon, &mut metadata);
-    move_field(&mut item, "timestamp", &mut beacon, "time");
+    parts::set_id(uuid.or(insert_id), &event, beacon, translation);
+    identity::set(&event, &mut properties, beacon, metadata);
+    move_field(item, "timestamp", beacon, "time");
     if beacon.contains_key("time") {
         item.leave_out(&["offset"]);
     }
     if item.take_field("historical_migration") == Some(Value::Bool(true)) {
         beacon.put("historical", Value::Bool(true));
     }
-    properties::place(&event, item, properties, &mut beacon, &mut metadata);
-    beacon.put_object("metadata", metadata);
-    Ok(beacon)
+    properties::place(&event, properties, draft);
+    Ok(())
 }
 
 /// Removes the event's name. An item of `/engage` has none, only a person's properties.
-fn event(item: &mut Map<String, Value>) -> Result<String, Violation> {
+fn event(item: &mut Map<String, Value>) -> Result<String, BoxedViolation> {
     let has_person = properties::PERSON.iter().any(|(name, _)| item.contains_key(*name));
     match has_person && !item.contains_key("event") {
         true => Ok("$identify".to_owned()),

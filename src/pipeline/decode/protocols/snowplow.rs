@@ -9,10 +9,12 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_field, move_fields,
+};
 use super::{cut, parts};
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::{ProtocolError, native};
 
 mod engagement;
@@ -28,75 +30,25 @@ const WRITE_KEY: &str = "key";
 pub const NETWORK_ID: &str = "network_userid";
 
 /// The parameters that are fields of a beacon or of a server.
-const FIELDS: [(&str, &str); 13] = [
-    ("ttm", "time"),
-    ("duid", "device_id"),
-    ("sid", "session_id"),
-    ("uid", "user_id"),
-    ("url", "url"),
-    ("page", "title"),
-    ("refr", "referrer"),
-    ("lang", "language"),
-    ("res", "screen"),
-    ("vp", "viewport"),
-    ("ip", "ip"),
-    ("ua", "user_agent"),
-    ("tz", "timezone"),
-];
+const FIELDS: &str = "ttm: time, duid: device_id, sid: session_id, uid: user_id, url: url, page: title, \
+    refr: referrer, lang: language, res: screen, vp: viewport, ip: ip, ua: user_agent, \
+    tz: timezone";
 
-/// The parameters of a kind of event, and their names in `props`.
-type Params = &'static [(&'static str, &'static str)];
-
-const PAGE_PING: Params = &[
-    ("pp_mix", "x_offset_min"),
-    ("pp_max", "x_offset_max"),
-    ("pp_miy", "y_offset_min"),
-    ("pp_may", "y_offset_max"),
-];
+/// The parameters of each kind of event, and their names in `props`.
+const PAGE_PING: &str = "pp_mix: x_offset_min, pp_max: x_offset_max, pp_miy: y_offset_min, \
+    pp_may: y_offset_max";
 
 /// Old trackers write `ev_`.
-const STRUCTURED: Params = &[
-    ("se_ca", "category"),
-    ("se_ac", "action"),
-    ("se_la", "label"),
-    ("se_pr", "property"),
-    ("se_va", "value"),
-    ("ev_ca", "category"),
-    ("ev_ac", "action"),
-    ("ev_la", "label"),
-    ("ev_pr", "property"),
-    ("ev_va", "value"),
-];
+const STRUCTURED: &str = "se_ca: category, se_ac: action, se_la: label, se_pr: property, se_va: value, \
+    ev_ca: category, ev_ac: action, ev_la: label, ev_pr: property, ev_va: value";
 
-const TRANSACTION: Params = &[
-    ("tr_id", "order_id"),
-    ("tr_af", "affiliation"),
-    ("tr_tt", "total"),
-    ("tr_tx", "tax"),
-    ("tr_sh", "shipping"),
-    ("tr_ci", "city"),
-    ("tr_st", "state"),
-    ("tr_co", "country"),
-    ("tr_cu", "currency"),
-];
+const TRANSACTION: &str = "tr_id: order_id, tr_af: affiliation, tr_tt: total, tr_tx: tax, tr_sh: shipping, \
+    tr_ci: city, tr_st: state, tr_co: country, tr_cu: currency";
 
-const TRANSACTION_ITEM: Params = &[
-    ("ti_id", "order_id"),
-    ("ti_sk", "sku"),
-    ("ti_nm", "name"),
-    ("ti_na", "name"),
-    ("ti_ca", "category"),
-    ("ti_pr", "price"),
-    ("ti_qu", "quantity"),
-    ("ti_cu", "currency"),
-];
+const TRANSACTION_ITEM: &str = "ti_id: order_id, ti_sk: sku, ti_nm: name, ti_na: name, ti_ca: category, \
+    ti_pr: price, ti_qu: quantity, ti_cu: currency";
 
-const AD: Params = &[
-    ("ad_ba", "banner_id"),
-    ("ad_ca", "campaign_id"),
-    ("ad_ad", "advertiser_id"),
-    ("ad_uid", "ad_user_id"),
-];
+const AD: &str = "ad_ba: banner_id, ad_ca: campaign_id, ad_ad: advertiser_id, ad_uid: ad_user_id";
 
 /// The props that are numbers, whatever the kind of event.
 const NUMBERS: [&str; 10] = [
@@ -165,72 +117,60 @@ fn item_of_query(query: &str) -> String {
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let (mut beacon, mut metadata) = (Map::new(), Map::new());
-    let kind = kind(&mut item)?;
-    let mut props = match (kind.as_str(), Engagement::of(&kind, &item, translation)) {
-        ("ue", _) => SelfDescribing::take(&mut item, translation)?.describe(
-            &mut beacon,
-            &mut metadata,
-            translation,
-        ),
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
+    let kind = kind(item)?;
+    match (kind.as_str(), Engagement::of(&kind, item, translation)) {
+        ("ue", _) => {
+            let event = SelfDescribing::take(item, translation)?;
+            *props = event.describe(beacon, metadata, translation);
+        }
         (kind, Some(engagement)) => {
-            translation.set_name(&mut beacon, kind, Some(Engagement::NAME));
-            engagement.props()
+            translation.set_name(beacon, kind, Some(Engagement::NAME));
+            engagement.set_props(props);
         }
         (kind, None) => {
-            let (name, params) = built_in(kind)?;
-            translation.set_name(&mut beacon, kind, Some(name));
-            props(&mut item, params)
+            let [name, params] = built_in(kind)?;
+            translation.set_name(beacon, kind, Some(name));
+            move_fields(item, props, params);
+            parts::read_numbers(props, &NUMBERS);
         }
-    };
+    }
     props.keep_fields(&|_, value| !value.is_null());
-    set_fields(&mut item, &mut beacon, translation);
-    set_metadata(&mut item, &mut metadata);
-    Contexts::take(&mut item, translation)?.lift(&mut beacon, &mut metadata);
+    set_fields(item, beacon, translation);
+    set_metadata(item, metadata);
+    Contexts::take(item, translation)?.lift(beacon, metadata);
     item.keep_fields(&|_, value| is_stated(value));
-    metadata.put_object("snowplow", item);
-    beacon.put_object("props", props);
-    beacon.put_object("metadata", metadata);
-    Ok(beacon)
+    metadata.put_object("snowplow", std::mem::take(item));
+    Ok(())
 }
 
 /// Removes the kind of event.
-fn kind(item: &mut Map<String, Value>) -> Result<String, Violation> {
+fn kind(item: &mut Map<String, Value>) -> Result<String, BoxedViolation> {
     match item.take_field("e") {
         Some(Value::String(kind)) if !kind.is_empty() => Ok(kind),
         None | Some(Value::Null | Value::String(_)) => {
             let message = "e is missing; it states the kind of the event, such as pv";
-            Err(Violation::of_field(Code::MissingField, "e", message))
+            Err(parts::violation(Code::MissingField, "e", message))
         }
-        Some(_) => Err(Violation::of_field(Code::WrongType, "e", "e must be a string")),
+        Some(_) => Err(parts::violation(Code::WrongType, "e", "e must be a string")),
     }
 }
 
 /// Returns the name and the parameters of a kind of event.
-fn built_in(kind: &str) -> Result<(&'static str, Params), Violation> {
+fn built_in(kind: &str) -> Result<[&'static str; 2], BoxedViolation> {
     match kind {
-        "pv" => Ok(("page_view", &[])),
-        "pp" => Ok(("page_ping", PAGE_PING)),
-        "se" => Ok(("struct_event", STRUCTURED)),
-        "tr" => Ok(("transaction", TRANSACTION)),
-        "ti" => Ok(("transaction_item", TRANSACTION_ITEM)),
-        "ad" => Ok(("ad", AD)),
+        "pv" => Ok(["page_view", ""]),
+        "pp" => Ok(["page_ping", PAGE_PING]),
+        "se" => Ok(["struct_event", STRUCTURED]),
+        "tr" => Ok(["transaction", TRANSACTION]),
+        "ti" => Ok(["transaction_item", TRANSACTION_ITEM]),
+        "ad" => Ok(["ad", AD]),
         _ => {
             let message = "e must be one of pv, pp, ue, se, tr, ti, ad";
-            Err(Violation::of_field(Code::NotAllowed, "e", message))
+            Err(parts::violation(Code::NotAllowed, "e", message))
         }
     }
-}
-
-fn props(item: &mut Map<String, Value>, params: Params) -> Map<String, Value> {
-    let mut props = Map::new();
-    move_fields(item, &mut props, params);
-    parts::read_numbers(&mut props, &NUMBERS);
-    props
 }
 
 fn set_fields(
@@ -239,7 +179,7 @@ fn set_fields(
     translation: &Translation<'_>,
 ) {
     parts::set_id(item.take_field("eid"), "", beacon, translation);
-    move_fields(item, beacon, &FIELDS);
+    move_fields(item, beacon, FIELDS);
     if !beacon.contains_key("time") {
         move_field(item, "dtm", beacon, "time");
     }

@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use super::cut::{self, Members};
 use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, is_stated, move_field, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_field, move_fields, within,
+};
 use crate::base::text::truncate_for_display;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::ProtocolError;
 
 /// Cuts a request into its items. The write key is the website, if all items have the same one.
@@ -37,52 +39,45 @@ fn website(texts: &[Cow<'_, str>]) -> Option<String> {
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
     let mut payload = match item.take_field("payload") {
         Some(Value::Object(payload)) => payload,
         Some(other) => return Err(parts::wrong_type("payload", "an object", &other)),
         None => return Err(parts::missing("payload")),
     };
-    let mut beacon = Map::new();
-    let mut props = typed(&item, &mut payload, &mut beacon, translation)?;
-    fields(&mut payload, &mut beacon);
-    match payload.take_field("data") {
-        Some(Value::Object(data)) => props.put_all(data),
-        None | Some(Value::Null) => {}
-        Some(other) => beacon.put("props", other),
-    }
-    beacon.put_object("props", props);
-    beacon.put_object("metadata", metadata(payload));
-    Ok(beacon)
+    apply_type(item, &mut payload, beacon, props, translation)?;
+    fields(&mut payload, beacon);
+    parts::set_props(payload.take_field("data"), props, beacon);
+    set_metadata(payload, metadata);
+    Ok(())
 }
 
-/// Sets the name that the item's type decides, and returns the props that only this type has.
-fn typed(
+/// Sets the name that the item's type decides, and the props that only this type has.
+fn apply_type(
     item: &Map<String, Value>,
     payload: &mut Map<String, Value>,
     beacon: &mut Map<String, Value>,
+    props: &mut Map<String, Value>,
     translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
+) -> Result<(), BoxedViolation> {
     match item.text("type") {
-        Some("event") => name(payload, beacon, translation).map(|()| Map::new()),
+        Some("event") => return name(payload, beacon, translation),
         Some("identify") => {
             translation.set_name(beacon, "identify", Some("identify"));
-            Ok(Map::new())
         }
         Some("performance") => {
             translation.set_name(beacon, "performance", Some("web_vitals"));
-            Ok(vitals(payload))
+            set_vitals(payload, props);
         }
         Some(other) => {
             let other = truncate_for_display(other);
             let message = format!("type must be event, identify or performance, not {other:?}");
-            Err(Violation::of_field(Code::NotAllowed, "type", message))
+            return Err(parts::violation(Code::NotAllowed, "type", &message));
         }
-        None => Err(parts::missing("type")),
+        None => return Err(parts::missing("type")),
     }
+    Ok(())
 }
 
 /// Sets the name of an event; one without a name is a page view.
@@ -90,7 +85,7 @@ fn name(
     payload: &mut Map<String, Value>,
     beacon: &mut Map<String, Value>,
     translation: &Translation<'_>,
-) -> Result<(), Violation> {
+) -> Result<(), BoxedViolation> {
     match payload.take_field("name") {
         Some(Value::String(name)) if !name.is_empty() => {
             translation.set_name(beacon, &name, None);
@@ -101,27 +96,25 @@ fn name(
         }
         Some(other) => {
             let violation = parts::wrong_type("name", "a string", &other);
-            return Err(Violation { pointer: "/payload/name".to_owned(), ..violation });
+            return Err(within("/payload", violation));
         }
     }
     Ok(())
 }
 
 /// Takes the measures of a page, of which those in milliseconds become whole.
-fn vitals(payload: &mut Map<String, Value>) -> Map<String, Value> {
-    let mut props = Map::new();
+fn set_vitals(payload: &mut Map<String, Value>, props: &mut Map<String, Value>) {
     for (from, to) in [("lcp", "lcp_ms"), ("inp", "inp_ms"), ("fcp", "fcp_ms"), ("ttfb", "ttfb_ms")]
     {
         /// More than a year; a larger number is none of a page's times.
         const MAX_MS: f64 = 1e11;
-        move_field(payload, from, &mut props, to);
+        move_field(payload, from, props, to);
         let measured = props.get(to).and_then(Value::as_f64);
         if let Some(milliseconds) = measured.filter(|it| (0.0..MAX_MS).contains(it)) {
             props.put(to, Value::from(milliseconds.round() as u64));
         }
     }
-    move_field(payload, "cls", &mut props, "cls");
-    props
+    move_field(payload, "cls", props, "cls");
 }
 
 /// Moves the fields that a beacon has, too. A path becomes an address by the host name beside it.
@@ -129,17 +122,8 @@ fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     move_fields(
         payload,
         beacon,
-        &[
-            ("url", "url"),
-            ("title", "title"),
-            ("referrer", "referrer"),
-            ("language", "language"),
-            ("screen", "screen"),
-            ("timestamp", "time"),
-            ("id", "user_id"),
-            ("ip", "ip"),
-            ("userAgent", "user_agent"),
-        ],
+        "url: url, title: title, referrer: referrer, language: language, \
+            screen: screen, timestamp: time, id: user_id, ip: ip, userAgent: user_agent",
     );
     let host = payload.text("hostname").filter(|host| !host.is_empty());
     if let (Some(host), Some(Value::String(url))) = (host, beacon.get_mut("url"))
@@ -149,13 +133,11 @@ fn fields(payload: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     }
 }
 
-/// Collects the other fields: the tag, and those that only Umami has.
-fn metadata(mut payload: Map<String, Value>) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    move_field(&mut payload, "tag", &mut metadata, "tag");
+/// Moves the other fields: the tag, and those that only Umami has.
+fn set_metadata(mut payload: Map<String, Value>, metadata: &mut Map<String, Value>) {
+    move_field(&mut payload, "tag", metadata, "tag");
     payload.keep_fields(&|_, value| is_stated(value));
     metadata.put_object("umami", payload);
-    metadata
 }
 
 #[cfg(test)]
@@ -166,6 +148,7 @@ mod tests {
 
     use super::*;
     use crate::model::protocol::Protocol;
+    use crate::model::violation::Violation;
 
     const WEBSITE: &str = "94db1cb1-74f4-4a40-ad6c-962362670409";
 
@@ -179,7 +162,7 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        beacon(item, &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod moves;
 pub mod properties;
 pub mod quarantine;
+pub mod shares;
 
 use super::*;
 use crate::delivery::aggregate::AggregatedRecord;
@@ -34,6 +35,11 @@ fn spill(storage: &Memory) -> Spill {
 fn numbered(number: usize, padding: usize) -> Record {
     let line = format!("\"{number}:{}\"\n", "x".repeat(padding));
     Record::restore(&number.to_string(), line.as_bytes()).unwrap()
+}
+
+/// Returns the records as those of one tenant.
+fn refs(records: &[Record]) -> Vec<TenantRecord<'_>> {
+    records.iter().map(|record| TenantRecord { tenant: "a", record }).collect()
 }
 
 fn numbers(records: &[Record]) -> Vec<usize> {
@@ -99,13 +105,21 @@ fn a_row_is_described_by_a_key_of_its_version() {
         spilled_at: 1_795_000_000_123,
         records: 500,
         bytes: 1_048_576,
+        tenants: vec![
+            RowTenant { name: "shop".to_owned(), records: 499, bytes: 1_048_575 },
+            RowTenant { name: "n".repeat(64), records: 1, bytes: 1 },
+        ],
     };
     for row in [SpillRow { state: RowState::Quarantined, ..row.clone() }, row] {
         let key = row.key();
         assert_eq!(SpillRow::read(&key), Ok(row.clone()));
         assert!(key.starts_with(&SpillRow::prefix(row.state, &row.stream)));
+        let of_0_1 = SpillRow { tenants: Vec::new(), ..row.clone() };
         for length in 0..key.len() {
-            assert!(SpillRow::read(&key[..length]).is_err());
+            match SpillRow::read(&key[..length]) {
+                Ok(read) => assert_eq!(read, of_0_1),
+                Err(_) => assert_ne!(length, of_0_1.key().len()),
+            }
         }
         let longer = [key.as_slice(), &[0]].concat();
         let mut other = key;
@@ -190,12 +204,12 @@ fn a_full_spill_writes_nothing() {
 fn a_full_spill_is_reported_until_there_is_room() {
     let storage = Memory::default();
     let record = numbered(1, 0);
-    let max_bytes = row::value(&[&record]).len() as u64;
+    let max_bytes = row::value(&refs(std::slice::from_ref(&record))).len() as u64;
     let mut spill = Spill::load(&storage, SpillConfig { max_bytes }, 0).unwrap();
-    spill.push(&storage, &events(), &[&record], 0).unwrap();
+    spill.push(&storage, &events(), &refs(std::slice::from_ref(&record)), 0).unwrap();
     assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, full_since: None });
     for now in [5, 7] {
-        spill.push(&storage, &events(), &[&record], now).unwrap_err();
+        spill.push(&storage, &events(), &refs(std::slice::from_ref(&record)), now).unwrap_err();
         assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, full_since: Some(now) });
     }
     let batch = take(&mut spill, &storage, &events());
@@ -228,7 +242,7 @@ fn a_storage_that_fails_loses_nothing() {
     let mut spill = spill(&storage);
     let record = numbered(9, 0);
     storage.full.set(true);
-    let pushed = spill.push(&storage, &events(), &[&record], 0);
+    let pushed = spill.push(&storage, &events(), &refs(std::slice::from_ref(&record)), 0);
     assert!(matches!(pushed, Err(SpillError::Storage(_))) && !spill.must_queue(&events(), None));
     storage.full.set(false);
     push(&mut spill, &storage, &events(), 0..2);

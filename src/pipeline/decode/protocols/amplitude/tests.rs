@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
 use crate::pipeline::decode::{self, ValueBudget};
 
 fn cut(body: &str, limits: &Limits) -> Result<Vec<String>, String> {

@@ -3,36 +3,40 @@
 use serde_json::{Map, Value};
 
 use super::media_type;
-use crate::model::violation::Violation;
-use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation};
+use crate::pipeline::decode::protocols::translation::{BoxedViolation, ObjectFields, Translation};
 
 /// Whether data of this media type is JSON; that of none is.
 pub fn is_json(media_type: &str) -> bool {
     media_type.is_empty() || media_type.ends_with("/json") || media_type.ends_with("+json")
 }
 
-/// Takes the data: an object as it is, any other value as the property `data`.
-pub fn props(
+/// Moves the data: an object as it is, any other value as the property `data`.
+pub fn set_props(
     item: &mut Map<String, Value>,
+    props: &mut Map<String, Value>,
     translation: &Translation<'_>,
-) -> Result<Option<Value>, Violation> {
+) -> Result<(), BoxedViolation> {
     match item.take_field("data") {
-        Some(Value::Object(data)) => Ok(Some(Value::Object(data))),
-        None | Some(Value::Null) => encoded_data(item, translation),
-        Some(data) => Ok(Some(property("data", data))),
+        Some(Value::Object(data)) => *props = data,
+        None | Some(Value::Null) => return set_encoded(item, props, translation),
+        Some(data) => props.put("data", data),
     }
+    Ok(())
 }
 
-/// Takes data in base64. JSON is decoded, if it is an object; other data stays as it is.
-fn encoded_data(
+/// Moves data in base64. JSON is decoded, if it is an object; other data stays as it is.
+fn set_encoded(
     item: &mut Map<String, Value>,
+    props: &mut Map<String, Value>,
     translation: &Translation<'_>,
-) -> Result<Option<Value>, Violation> {
+) -> Result<(), BoxedViolation> {
     const FIELD: &str = "data_base64";
     let encoded = match item.take_field(FIELD) {
         Some(Value::String(encoded)) => encoded,
-        None | Some(Value::Null) => return Ok(None),
-        Some(other) => return Ok(Some(property(FIELD, other))),
+        sent => {
+            props.put_some(FIELD, sent.filter(|sent| !sent.is_null()));
+            return Ok(());
+        }
     };
     let bytes = match is_json(&media_type(item.text("datacontenttype").unwrap_or_default())) {
         true => base64_simd::forgiving_decode_to_vec(encoded.as_bytes()).ok(),
@@ -40,16 +44,11 @@ fn encoded_data(
     };
     match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(text) if text.trim_start().starts_with('{') => {
-            translation.object(text.trim(), FIELD).map(|data| Some(Value::Object(data)))
+            *props = translation.object(text.trim(), FIELD)?;
         }
-        _ => Ok(Some(property(FIELD, Value::String(encoded)))),
+        _ => props.put_text(FIELD, &encoded),
     }
-}
-
-fn property(name: &str, value: Value) -> Value {
-    let mut property = Map::new();
-    property.put(name, value);
-    Value::Object(property)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -63,7 +62,7 @@ mod tests {
     use crate::model::protocol::Protocol;
     use crate::model::violation::Code;
 
-    fn read(item: Value) -> Result<Option<Value>, Violation> {
+    fn read(item: Value) -> Result<Value, BoxedViolation> {
         let Value::Object(mut item) = item else { panic!("not an object") };
         let (names, limits) = (BTreeMap::new(), Limits::default());
         let translation = Translation {
@@ -73,14 +72,15 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        props(&mut item, &translation)
+        let mut props = Map::new();
+        set_props(&mut item, &mut props, &translation).map(|()| Value::Object(props))
     }
 
     #[test]
     fn data_of_any_kind_is_kept() {
         for (more, expected) in [
-            (json!({}), Value::Null),
-            (json!({"data": null}), Value::Null),
+            (json!({}), json!({})),
+            (json!({"data": null}), json!({})),
             (json!({"data": [1]}), json!({"data": [1]})),
             (json!({"data": "x", "datacontenttype": "text/plain"}), json!({"data": "x"})),
             (json!({"data_base64": "eyJhIjoxfQ=="}), json!({"a": 1})),
@@ -92,7 +92,7 @@ mod tests {
             (json!({"data_base64": "!"}), json!({"data_base64": "!"})),
             (json!({"data_base64": 7}), json!({"data_base64": 7})),
         ] {
-            assert_eq!(read(more).unwrap().unwrap_or_default(), expected);
+            assert_eq!(read(more).unwrap(), expected);
         }
     }
 

@@ -9,14 +9,14 @@ mod data;
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
-
 use super::cut;
-use super::parts::required;
+use super::parts::{required, violation};
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, event_name, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, event_name, move_fields,
+};
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::ProtocolError;
 
 /// The media type of one event in a format; that of an array ends in `-batch`.
@@ -47,36 +47,27 @@ fn media_type(content_type: &str) -> String {
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let version = required(&mut item, "specversion")?;
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
+    let version = required(item, "specversion")?;
     if version != "1.0" {
         let message = "specversion must be \"1.0\"";
-        return Err(Violation::of_field(Code::NotAllowed, "specversion", message));
+        return Err(violation(Code::NotAllowed, "specversion", message));
     }
-    let (id, source) = (required(&mut item, "id")?, required(&mut item, "source")?);
-    let sent = required(&mut item, "type")?;
-    let mut beacon = Map::new();
-    translation.set_name(&mut beacon, &sent, Some(&event_name(last_part(&sent))));
-    translation.set_id(&mut beacon, &id, &source);
+    let (id, source) = (required(item, "id")?, required(item, "source")?);
+    let sent = required(item, "type")?;
+    translation.set_name(beacon, &sent, Some(&event_name(last_part(&sent))));
+    translation.set_id(beacon, &id, &source);
     move_fields(
-        &mut item,
-        &mut beacon,
-        &[
-            ("time", "time"),
-            ("userid", "user_id"),
-            ("deviceid", "device_id"),
-            ("sessionid", "session_id"),
-        ],
+        item,
+        beacon,
+        "time: time, userid: user_id, deviceid: device_id, sessionid: session_id",
     );
-    let props = data::props(&mut item, translation)?;
-    beacon.put_some("props", props);
+    data::set_props(item, props, translation)?;
     item.keep_fields(&|_, value| !value.is_null());
     item.put_text("source", &source);
-    beacon.put("metadata", Value::Object(item));
-    Ok(beacon)
+    *metadata = std::mem::take(item);
+    Ok(())
 }
 
 /// Returns the last part of a type such as `com.shop.order_placed.v2`, without its version.
@@ -96,10 +87,11 @@ fn last_part(sent: &str) -> &str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::model::protocol::Protocol;
+    use crate::model::violation::Violation;
 
     fn translated(item: Value) -> Result<Value, Violation> {
         let Value::Object(item) = item else { panic!("not an object") };
@@ -112,7 +104,7 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        beacon(item, &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
     }
 
     fn event(more: Value) -> Value {

@@ -8,13 +8,12 @@ use serde_json::{Map, Value};
 
 use super::REPEAT;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::ItemTexts;
-use crate::pipeline::decode::protocols::parts::{numeric, read_numbers};
+use crate::pipeline::decode::protocols::parts::{missing, numeric, read_numbers};
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{
-    ObjectFields, Translation, move_fields, object_of,
+    BoxedViolation, Draft, ObjectFields, Translation, move_fields, object_of,
 };
 
 /// The short names of a product's fields, and their names in reports.
@@ -71,42 +70,25 @@ fn written(common: &Map<String, Value>, line: &str) -> String {
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let mut beacon = Map::new();
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
     let name = match item.take_field("en") {
         Some(Value::String(name)) if !name.is_empty() => name,
-        _ => return Err(Violation::of_field(Code::MissingField, "en", "en is missing")),
+        _ => return Err(missing("en")),
     };
-    translation.set_name(&mut beacon, &name, None);
-    set_id(&mut beacon, &item, &name, translation);
+    translation.set_name(beacon, &name, None);
+    set_id(beacon, item, &name, translation);
     move_fields(
-        &mut item,
-        &mut beacon,
-        &[
-            ("cid", "device_id"),
-            ("uid", "user_id"),
-            ("sid", "session_id"),
-            ("dl", "url"),
-            ("dr", "referrer"),
-            ("dt", "title"),
-            ("ul", "language"),
-            ("sr", "screen"),
-            ("_uip", "ip"),
-        ],
+        item,
+        beacon,
+        "cid: device_id, uid: user_id, sid: session_id, dl: url, dr: referrer, \
+            dt: title, ul: language, sr: screen, _uip: ip",
     );
-    if let Some(consent) = consent(&item) {
+    if let Some(consent) = consent(item) {
         beacon.put_text("consent", consent);
     }
-    let (props, user_properties, rest) = parameters(item);
-    let mut metadata = Map::new();
-    metadata.put_object("user_properties", user_properties);
-    metadata.put_object("ga4", rest);
-    beacon.put_object("props", props);
-    beacon.put_object("metadata", metadata);
-    Ok(beacon)
+    separate(std::mem::take(item), props, metadata);
+    Ok(())
 }
 
 /// Sets an id from what makes a hit one of its page. A hit without it has none.
@@ -133,11 +115,12 @@ fn consent(item: &Map<String, Value>) -> Option<&'static str> {
 }
 
 /// Separates the event's parameters, the user's properties, and the rest.
-fn parameters(
+fn separate(
     item: Map<String, Value>,
-) -> (Map<String, Value>, Map<String, Value>, Map<String, Value>) {
-    let (mut props, mut user, mut rest) = (Map::new(), Map::new(), Map::new());
-    let mut products = Map::new();
+    props: &mut Map<String, Value>,
+    metadata: &mut Map<String, Value>,
+) {
+    let (mut user, mut rest, mut products) = (Map::new(), Map::new(), Map::new());
     for (name, value) in item {
         let (kind, inner) = name.split_once('.').unwrap_or((&name, ""));
         // As many digits as the largest has, so that 2 is before 10.
@@ -148,10 +131,10 @@ fn parameters(
         }
         let (fields, field) = match kind {
             REPEAT => continue,
-            "ep" | "epn" => (&mut props, inner),
+            "ep" | "epn" => (&mut *props, inner),
             "up" | "upn" => (&mut user, inner),
-            "_et" => (&mut props, "engagement_time_msec"),
-            "cu" => (&mut props, "currency"),
+            "_et" => (&mut *props, "engagement_time_msec"),
+            "cu" => (&mut *props, "currency"),
             _ => (&mut rest, name.as_str()),
         };
         let is_number = matches!(kind, "epn" | "upn" | "_et");
@@ -160,7 +143,8 @@ fn parameters(
     if !products.is_empty() {
         props.put("items", Value::Array(products.into_values().collect()));
     }
-    (props, user, rest)
+    metadata.put_object("user_properties", user);
+    metadata.put_object("ga4", rest);
 }
 
 /// Reads a product such as `idSKU~nmName~pr19.9`, in which `~~` is a tilde. A field of its own is a
@@ -196,6 +180,7 @@ mod tests {
 
     use super::*;
     use crate::model::protocol::Protocol;
+    use crate::model::violation::{Code, Violation};
 
     fn translated(text: &str) -> Result<Value, Violation> {
         let (names, limits) = (BTreeMap::new(), Limits::default());
@@ -206,7 +191,11 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        beacon(serde_json::from_str(text).unwrap(), &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(
+            serde_json::from_str(text).unwrap(),
+            &translation,
+        )
+        .map(Value::Object)
     }
 
     fn of(query: &str, body: &str) -> Vec<Result<Value, Violation>> {

@@ -15,7 +15,7 @@ use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{
-    ObjectFields, Translation, move_field, move_fields, object_of,
+    BoxedViolation, Draft, ObjectFields, Translation, move_field, move_fields, object_of, within,
 };
 
 /// Cuts a body. The write key is the API secret.
@@ -45,51 +45,36 @@ pub fn items<'a>(
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let text = serde_json::to_string(&item).unwrap_or_default();
-    let mut event = event(&mut item)?;
-    let mut beacon = Map::new();
-    translation.set_name(&mut beacon, &name(&mut event)?, None);
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
+    let text = serde_json::to_string(item).unwrap_or_default();
+    let mut event = event(item)?;
+    translation.set_name(beacon, &name(&mut event)?, None);
     let mut params = event.take_field("params").unwrap_or_default();
     if let Value::Object(params) = &mut params {
         move_fields(
             params,
-            &mut beacon,
-            &[
-                ("session_id", "session_id"),
-                ("page_location", "url"),
-                ("page_referrer", "referrer"),
-                ("page_title", "title"),
-                ("language", "language"),
-                ("screen_resolution", "screen"),
-            ],
+            beacon,
+            "session_id: session_id, page_location: url, page_referrer: referrer, \
+                page_title: title, language: language, screen_resolution: screen",
         );
     }
-    move_field(&mut event, "timestamp_micros", &mut beacon, "time");
-    client(&mut item, &mut beacon);
-    let mut metadata = Map::new();
-    metadata.put_object("user_properties", user_properties(&mut item));
+    move_field(&mut event, "timestamp_micros", beacon, "time");
+    client(item, beacon);
+    metadata.put_object("user_properties", user_properties(item));
     // Without a time, the next event of the same content would have the same id.
     if beacon.contains_key("time") {
-        translation.set_hashed_id(&mut beacon, &[&text]);
+        translation.set_hashed_id(beacon, &[&text]);
     }
-    match params {
-        Value::Null => {}
-        Value::Object(params) => beacon.put_object("props", params),
-        other => beacon.put("props", other),
-    }
-    event.put_all(item);
+    parts::set_props(Some(params), props, beacon);
+    event.put_all(std::mem::take(item));
     event.keep_fields(&|name, value| !value.is_null() && name != REPEAT);
     metadata.put_object("ga4", event);
-    beacon.put_object("metadata", metadata);
-    Ok(beacon)
+    Ok(())
 }
 
 /// Takes the only event of an item.
-fn event(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+fn event(item: &mut Map<String, Value>) -> Result<Map<String, Value>, BoxedViolation> {
     let Some(Value::Array(events)) = item.take_field("events") else {
         return Err(refused(Code::WrongType, "/events", "events must be an array"));
     };
@@ -104,9 +89,8 @@ fn event(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation>
     }
 }
 
-fn name(event: &mut Map<String, Value>) -> Result<String, Violation> {
-    let pointer = "/events/0/name".to_owned();
-    parts::required(event, "name").map_err(|violation| Violation { pointer, ..violation })
+fn name(event: &mut Map<String, Value>) -> Result<String, BoxedViolation> {
+    parts::required(event, "name").map_err(|violation| within("/events/0", violation))
 }
 
 /// Moves the fields beside the events that a beacon has, too.
@@ -114,14 +98,8 @@ fn client(item: &mut Map<String, Value>, beacon: &mut Map<String, Value>) {
     move_fields(
         item,
         beacon,
-        &[
-            ("client_id", "device_id"),
-            ("app_instance_id", "device_id"),
-            ("user_id", "user_id"),
-            ("timestamp_micros", "time"),
-            ("ip_override", "ip"),
-            ("user_agent", "user_agent"),
-        ],
+        "client_id: device_id, app_instance_id: device_id, user_id: user_id, \
+            timestamp_micros: time, ip_override: ip, user_agent: user_agent",
     );
 }
 
@@ -137,8 +115,8 @@ fn user_properties(item: &mut Map<String, Value>) -> Map<String, Value> {
     object_of(&mut properties.into_iter().map(value))
 }
 
-fn refused(code: Code, pointer: &str, message: &str) -> Violation {
-    Violation { pointer: pointer.to_owned(), ..Violation::whole(code, message) }
+fn refused(code: Code, pointer: &str, message: &str) -> BoxedViolation {
+    within(pointer, Box::new(Violation::whole(code, message)))
 }
 
 #[cfg(test)]
@@ -170,7 +148,7 @@ mod tests {
             limits: &limits,
             heartbeat_s: None,
         };
-        beacon(item, &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
     }
 
     #[test]

@@ -6,12 +6,9 @@
 mod hit;
 mod measurement;
 
-use serde_json::{Map, Value};
-
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::Translation;
+use super::translation::{BoxedViolation, Draft, Translation};
 use crate::model::beacon::Limits;
-use crate::model::violation::Violation;
 use crate::pipeline::decode::ProtocolError;
 
 /// The members of an item by which a repeat is known, and that no metadata needs.
@@ -34,12 +31,9 @@ pub fn items<'a>(
 }
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    match item.contains_key("events") {
-        true => measurement::beacon(item, translation),
-        false => hit::beacon(item, translation),
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    match draft.item.contains_key("events") {
+        true => measurement::translate(draft, translation),
+        false => hit::translate(draft, translation),
     }
 }

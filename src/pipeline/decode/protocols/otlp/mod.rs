@@ -13,10 +13,12 @@ use serde_json::{Map, Value};
 use super::cut::{self, ItemTexts, Members};
 use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
-use super::translation::{ObjectFields, Translation, is_stated, move_fields};
+use super::translation::{
+    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_fields, within,
+};
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::ProtocolError;
 use any_value::{attributes, plain};
 
@@ -78,63 +80,56 @@ fn item(resource: &str, scope: &str, record: &str) -> String {
 }
 
 /// The attributes that are fields of a beacon.
-const FIELDS: [(&str, &str); 10] = [
-    ("session.id", "session_id"),
-    ("user.id", "user_id"),
-    ("enduser.id", "user_id"),
-    ("device.id", "device_id"),
-    ("app.installation.id", "device_id"),
-    ("url.full", "url"),
-    ("http.request.header.referer", "referrer"),
-    ("browser.language", "language"),
-    ("client.address", "ip"),
-    ("user_agent.original", "user_agent"),
-];
+const FIELDS: &str = "session.id: session_id, user.id: user_id, enduser.id: user_id, \
+    device.id: device_id, app.installation.id: device_id, url.full: url, \
+    http.request.header.referer: referrer, browser.language: language, \
+    client.address: ip, user_agent.original: user_agent";
+
+/// The other fields of a record, and their names in `metadata`.
+const OF_RECORD: &str = "severityNumber: severity_number, severityText: severity_text, traceId: trace_id, \
+    spanId: span_id";
 
 /// Translates an item into a beacon's fields.
-pub fn beacon(
-    mut item: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let text = serde_json::to_string(&item).unwrap_or_default();
-    let mut record = record(&mut item)?;
-    let mut props = record_attributes(&mut record)?;
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item, beacon, props, metadata } = draft;
+    let text = serde_json::to_string(item).unwrap_or_default();
+    let mut record = record(item)?;
+    *props = record_attributes(&mut record)?;
     let mut resource = described(item.take_field("resource"));
-    let mut beacon = Map::new();
-    let name = name(&mut record, &mut props)?;
-    translation.set_name(&mut beacon, &name, None);
-    for of in [&mut props, &mut resource] {
-        move_fields(of, &mut beacon, &FIELDS);
-    }
-    first_header(&mut beacon);
+    let name = name(&mut record, props)?;
+    translation.set_name(beacon, &name, None);
+    move_fields(props, beacon, FIELDS);
+    move_fields(&mut resource, beacon, FIELDS);
+    first_header(beacon);
     beacon.put_some("build", resource.get("service.version").cloned());
-    if set_time(&mut beacon, &mut record) {
-        translation.set_hashed_id(&mut beacon, &[&text]);
+    if set_time(beacon, &mut record) {
+        translation.set_hashed_id(beacon, &[&text]);
     }
-    let body = record.take_field("body").map(plain).unwrap_or_default();
-    let mut metadata = metadata(record, resource, described(item.take_field("scope")));
-    match body {
+    move_fields(&mut record, metadata, OF_RECORD);
+    metadata.put_object("resource", resource);
+    metadata.put_object("scope", described(item.take_field("scope")));
+    match record.take_field("body").map(plain).unwrap_or_default() {
         Value::Null => {}
         Value::Object(body) => props.put_all_absent(body),
         body => metadata.put("body", body),
     }
-    beacon.put_object("props", props);
-    beacon.put_object("metadata", metadata);
-    Ok(beacon)
+    Ok(())
 }
 
-fn record(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+fn record(item: &mut Map<String, Value>) -> Result<Map<String, Value>, BoxedViolation> {
     match item.take_field("logRecord") {
         Some(Value::Object(record)) => Ok(record),
         other => {
             let found = other.as_ref().map_or("nothing", type_name);
             let message = format!("logRecord must be an object, not {found}");
-            Err(Violation::of_field(Code::WrongType, "logRecord", message))
+            Err(parts::violation(Code::WrongType, "logRecord", &message))
         }
     }
 }
 
-fn record_attributes(record: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+fn record_attributes(
+    record: &mut Map<String, Value>,
+) -> Result<Map<String, Value>, BoxedViolation> {
     match record.take_field("attributes") {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Array(list)) => Ok(attributes(list)),
@@ -146,7 +141,7 @@ fn record_attributes(record: &mut Map<String, Value>) -> Result<Map<String, Valu
 fn name(
     record: &mut Map<String, Value>,
     props: &mut Map<String, Value>,
-) -> Result<String, Violation> {
+) -> Result<String, BoxedViolation> {
     let name = record.take_field("eventName").filter(is_stated);
     let of_attributes = props.take_field("event.name").filter(is_stated);
     match name.or(of_attributes) {
@@ -154,14 +149,14 @@ fn name(
         Some(other) => Err(of_record(parts::wrong_type("eventName", "a string", &other))),
         None => {
             let message = "eventName is missing; a log record without it is no event";
-            Err(of_record(Violation::of_field(Code::MissingField, "eventName", message)))
+            Err(of_record(parts::violation(Code::MissingField, "eventName", message)))
         }
     }
 }
 
 /// Adds the log record to the place of a violation.
-fn of_record(violation: Violation) -> Violation {
-    Violation { pointer: format!("/logRecord{}", violation.pointer), ..violation }
+fn of_record(violation: BoxedViolation) -> BoxedViolation {
+    within("/logRecord", violation)
 }
 
 /// Takes the attributes of a resource or scope, with its other members beside them.
@@ -201,28 +196,6 @@ fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) ->
     let is_set = time.is_some();
     beacon.put_some("time", time);
     is_set
-}
-
-/// Collects the resource, the scope and the other fields of a record.
-fn metadata(
-    mut record: Map<String, Value>,
-    resource: Map<String, Value>,
-    scope: Map<String, Value>,
-) -> Map<String, Value> {
-    let mut metadata = Map::new();
-    move_fields(
-        &mut record,
-        &mut metadata,
-        &[
-            ("severityNumber", "severity_number"),
-            ("severityText", "severity_text"),
-            ("traceId", "trace_id"),
-            ("spanId", "span_id"),
-        ],
-    );
-    metadata.put_object("resource", resource);
-    metadata.put_object("scope", scope);
-    metadata
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::model::event::EventId;
 use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
 
 fn translated(item: Value) -> Result<Value, Violation> {
     let Value::Object(item) = item else { panic!("not an object") };
@@ -16,7 +17,7 @@ fn translated(item: Value) -> Result<Value, Violation> {
         limits: &limits,
         heartbeat_s: None,
     };
-    beacon(item, &translation).map(Value::Object)
+    crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
 }
 
 /// Writes attributes that are texts.

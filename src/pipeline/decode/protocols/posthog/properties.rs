@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::violation::Violation;
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::{ObjectFields, move_field, move_fields};
+use crate::pipeline::decode::protocols::translation::{
+    BoxedViolation, Draft, ObjectFields, move_field, move_fields,
+};
 
 /// The properties of a person, and their places in `metadata`. An item may have them beside its
 /// properties.
@@ -27,26 +28,13 @@ const HOISTED: [(&str, &str); 8] = [
 ];
 
 /// The properties that are fields of a beacon or of a server.
-const FIELDS: [(&str, &str); 9] = [
-    ("$session_id", "session_id"),
-    ("$current_url", "url"),
-    ("$referrer", "referrer"),
-    ("$browser_language", "language"),
-    ("$locale", "language"),
-    ("$app_version", "build"),
-    ("$ip", "ip"),
-    ("$raw_user_agent", "user_agent"),
-    ("$timezone", "timezone"),
-];
+const FIELDS: &str = "$session_id: session_id, $current_url: url, $referrer: referrer, \
+    $browser_language: language, $locale: language, $app_version: build, $ip: ip, \
+    $raw_user_agent: user_agent, $timezone: timezone";
 
-const METADATA: [(&str, &str); 6] = [
-    ("$window_id", "window_id"),
-    ("$pageview_id", "page_view_id"),
-    ("$groups", "groups"),
-    ("$process_person_profile", "process_person_profile"),
-    ("$cookieless_mode", "cookieless_mode"),
-    ("$geoip_disable", "geoip_disable"),
-];
+const METADATA: &str = "$window_id: window_id, $pageview_id: page_view_id, $groups: groups, \
+    $process_person_profile: process_person_profile, $cookieless_mode: cookieless_mode, \
+    $geoip_disable: geoip_disable";
 
 /// The fields of an item that its request has too, or that say nothing.
 const ITEM_DROPPED: [&str; 8] =
@@ -101,7 +89,7 @@ const CAMPAIGN: [&str; 21] = [
 
 /// Removes the properties of an item, with what its SDK writes beside them. Of two values, that
 /// beside them counts.
-pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violation> {
+pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, BoxedViolation> {
     let mut properties = parts::take_object(item, "properties")?;
     for (option, value) in parts::take_object(item, "options")? {
         properties.put_absent(&format!("${option}"), value);
@@ -119,38 +107,22 @@ pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, Violati
 
 /// Moves each property to its place in a beacon: a field, `metadata` or `props`. What the item had
 /// besides is kept in `metadata`.
-pub fn place(
-    event: &str,
-    mut item: Map<String, Value>,
-    mut properties: Map<String, Value>,
-    beacon: &mut Map<String, Value>,
-    metadata: &mut Map<String, Value>,
-) {
+pub fn place(event: &str, mut properties: Map<String, Value>, draft: &mut Draft) {
+    let Draft { item, beacon, props, metadata } = draft;
     let is_web = properties.get("$lib").is_some_and(|library| library == "web");
     // The SDK's word for a page that was opened without one.
     properties.keep_fields(&|name, value| name != "$referrer" || value != "$direct");
-    move_fields(&mut properties, beacon, &FIELDS);
+    move_fields(&mut properties, beacon, FIELDS);
     if event == "$pageview" {
         move_field(&mut properties, "title", beacon, "title");
     }
     for field in ["screen", "viewport"] {
         set_size(&mut properties, field, beacon);
     }
-    move_fields(&mut properties, metadata, &METADATA);
+    move_fields(&mut properties, metadata, METADATA);
     set_person(&mut properties, is_web, metadata);
     item.keep_fields(&|field, value| !value.is_null() && !ITEM_DROPPED.contains(&field));
-    let (environment, props) = separated(item, properties, is_web);
-    metadata.put_object("posthog", environment);
-    beacon.put_object("props", props);
-}
-
-/// Adds what the SDK runs in to `environment`, and returns it with the event's own properties.
-fn separated(
-    mut environment: Map<String, Value>,
-    properties: Map<String, Value>,
-    is_web: bool,
-) -> (Map<String, Value>, Map<String, Value>) {
-    let mut props = Map::new();
+    let mut environment = std::mem::take(item);
     for (property, value) in properties {
         match place_of(&property, &value, is_web) {
             PropertyPlace::None => {}
@@ -162,7 +134,7 @@ fn separated(
             }
         }
     }
-    (environment, props)
+    metadata.put_object("posthog", environment);
 }
 
 /// Sets a size from its two numbers.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
 use crate::pipeline::decode;
 
 fn translated(item: Value) -> Result<Value, Violation> {
@@ -17,7 +18,8 @@ fn translated(item: Value) -> Result<Value, Violation> {
         limits: &limits,
         heartbeat_s: None,
     };
-    beacon(decode::object(&item.to_string())?, &translation).map(Value::Object)
+    crate::pipeline::decode::protocols::translated(decode::object(&item.to_string())?, &translation)
+        .map(Value::Object)
 }
 
 /// Translates an event `e` with these properties.

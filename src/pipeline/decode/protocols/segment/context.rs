@@ -14,13 +14,8 @@ pub fn apply(context: &mut Map<String, Value>, beacon: &mut Map<String, Value>) 
     move_fields(
         context,
         beacon,
-        &[
-            ("locale", "language"),
-            ("sessionId", "session_id"),
-            ("ip", "ip"),
-            ("userAgent", "user_agent"),
-            ("timezone", "timezone"),
-        ],
+        "locale: language, sessionId: session_id, ip: ip, userAgent: user_agent, \
+            timezone: timezone",
     );
     if let Some(page) = context.object("page") {
         apply_page(page, beacon);

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::context;
 use super::endpoint::SegmentCall;
 use crate::base::text::truncate_for_display;
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::translation::{
-    ObjectFields, Translation, event_name, move_field, move_fields,
+    BoxedViolation, Draft, ObjectFields, Translation, event_name, move_field, move_fields,
 };
 
 /// Members that say nothing of the event, or that its request has.
@@ -16,45 +16,41 @@ const LEFT_OUT: [&str; 6] =
     ["integrations", "writeKey", "sentAt", "receivedAt", "_metadata", "batchContext"];
 
 /// Translates a message into a beacon's fields.
-pub fn beacon(
-    mut message: Map<String, Value>,
-    translation: &Translation<'_>,
-) -> Result<Map<String, Value>, Violation> {
-    let call = call(&mut message)?;
-    let mut beacon = Map::new();
-    set_name(call, &mut message, translation, &mut beacon)?;
+pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
+    let Draft { item: message, beacon, props, metadata } = draft;
+    let call = call(message)?;
+    set_name(call, message, translation, beacon)?;
     if let Some(id) = message.take_field("messageId").as_ref().and_then(id_text) {
-        translation.set_id(&mut beacon, &id, "");
+        translation.set_id(beacon, &id, "");
     }
     move_fields(
-        &mut message,
-        &mut beacon,
-        &[
-            ("anonymousId", "device_id"),
-            ("userId", "user_id"),
-            ("originalTimestamp", "time"),
-            ("timestamp", "time"),
-        ],
+        message,
+        beacon,
+        "anonymousId: device_id, userId: user_id, originalTimestamp: time, \
+            timestamp: time",
     );
     if message.take_field("historical") == Some(Value::Bool(true)) {
         beacon.put("historical", Value::Bool(true));
     }
-    let mut context = merged_context(&mut message);
+    let mut context = merged_context(message);
     if let Some(Value::Object(members)) = &mut context {
-        context::apply(members, &mut beacon);
+        context::apply(members, beacon);
     }
-    let props = props(call, &mut message, context.as_mut(), &mut beacon);
-    beacon.put_some("props", props);
-    beacon.put_object("metadata", metadata(message, context));
-    Ok(beacon)
+    let properties = properties(call, message, context.as_mut()).filter(has_any);
+    parts::set_props(properties, props, beacon);
+    if !beacon.contains_key("props") {
+        add_props(call, message, props, beacon);
+    }
+    *metadata = rest(std::mem::take(message), context);
+    Ok(())
 }
 
-fn call(message: &mut Map<String, Value>) -> Result<SegmentCall, Violation> {
+fn call(message: &mut Map<String, Value>) -> Result<SegmentCall, BoxedViolation> {
     match message.take_field("type") {
         None | Some(Value::Null) => Err(parts::missing("type")),
         Some(Value::String(name)) => SegmentCall::of_name(&name).ok_or_else(|| {
             let sentence = format!("type {:?} is none of a message", truncate_for_display(&name));
-            Violation::of_field(Code::NotAllowed, "type", sentence)
+            parts::violation(Code::NotAllowed, "type", &sentence)
         }),
         Some(other) => Err(parts::wrong_type("type", "a string", &other)),
     }
@@ -66,7 +62,7 @@ fn set_name(
     message: &mut Map<String, Value>,
     translation: &Translation<'_>,
     beacon: &mut Map<String, Value>,
-) -> Result<(), Violation> {
+) -> Result<(), BoxedViolation> {
     let built_in = match call {
         SegmentCall::Track => {
             let event = message.take_field("event").unwrap_or_default();
@@ -74,7 +70,7 @@ fn set_name(
                 Value::String(name) if !name.is_empty() => name,
                 Value::Null | Value::String(_) => {
                     let sentence = "event is missing; a track needs one";
-                    return Err(Violation::of_field(Code::MissingField, "event", sentence));
+                    return Err(parts::violation(Code::MissingField, "event", sentence));
                 }
                 other => return Err(parts::wrong_type("event", "a string", other)),
             };
@@ -120,30 +116,25 @@ fn merged_context(message: &mut Map<String, Value>) -> Option<Value> {
     }
 }
 
-/// Returns the props: properties or traits, and the members that belong to the call.
-fn props(
+/// Adds the members that belong to the call to the properties or traits.
+fn add_props(
     call: SegmentCall,
     message: &mut Map<String, Value>,
-    context: Option<&mut Value>,
+    props: &mut Map<String, Value>,
     beacon: &mut Map<String, Value>,
-) -> Option<Value> {
-    let mut props = match properties(call, message, context).filter(has_any) {
-        None => Map::new(),
-        Some(Value::Object(props)) => props,
-        Some(other) => return Some(other),
-    };
-    let (name, others): (_, &[_]) = match call {
-        SegmentCall::Page => (Some("page_name"), &[("category", "category")]),
-        SegmentCall::Screen => (Some("screen_name"), &[("category", "category")]),
-        SegmentCall::Group => (None, &[("groupId", "group_id")]),
-        SegmentCall::Alias => (None, &[("previousId", "previous_id")]),
-        SegmentCall::Merge => (None, &[("mergeProperties", "merge_properties")]),
-        SegmentCall::Track | SegmentCall::Identify => (None, &[]),
+) {
+    let (name, others) = match call {
+        SegmentCall::Page => (Some("page_name"), "category: category"),
+        SegmentCall::Screen => (Some("screen_name"), "category: category"),
+        SegmentCall::Group => (None, "groupId: group_id"),
+        SegmentCall::Alias => (None, "previousId: previous_id"),
+        SegmentCall::Merge => (None, "mergeProperties: merge_properties"),
+        SegmentCall::Track | SegmentCall::Identify => (None, ""),
     };
     if let Some(to) = name {
         // The browser SDKs repeat the name in the properties; Jitsu's has it only there.
         let of_properties = props.take_field("name");
-        move_field(message, "name", &mut props, to);
+        move_field(message, "name", props, to);
         if let Some(name) = of_properties.filter(has_any) {
             let is_repeated = props.get(to).is_some_and(|named| *named == name);
             let place = if props.contains_key(to) { "name" } else { to };
@@ -152,11 +143,10 @@ fn props(
             }
         }
     }
-    move_fields(message, &mut props, others);
+    move_fields(message, props, others);
     if call == SegmentCall::Page {
-        context::apply_page(&mut props, beacon);
+        context::apply_page(props, beacon);
     }
-    (!props.is_empty()).then_some(Value::Object(props))
 }
 
 fn properties(
@@ -191,7 +181,7 @@ fn has_any(value: &Value) -> bool {
 }
 
 /// Returns what else the message and its context have.
-fn metadata(mut message: Map<String, Value>, context: Option<Value>) -> Map<String, Value> {
+fn rest(mut message: Map<String, Value>, context: Option<Value>) -> Map<String, Value> {
     message.keep_fields(&|name, value| !LEFT_OUT.contains(&name) && has_any(value));
     let context = match context {
         Some(Value::Object(mut members)) => {

@@ -22,7 +22,7 @@ use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use endpoint::{SegmentCall, SegmentEndpoint};
-pub use message::beacon;
+pub use message::translate;
 
 /// What a body is.
 const CONTENT: &str = "a message or a batch";

@@ -30,12 +30,10 @@ impl Engagement {
         Some(Self { ms: heartbeat_s.saturating_mul(1_000), depth: depth(item)? })
     }
 
-    /// Returns the props of its event.
-    pub fn props(self) -> Map<String, Value> {
-        let mut props = Map::new();
+    /// Sets the props of its event.
+    pub fn set_props(self, props: &mut Map<String, Value>) {
         props.put("depth", self.depth.into());
         props.put("engaged_ms", self.ms.into());
-        props
     }
 }
 

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::Code;
 use crate::pipeline::decode::protocols::parts;
-use crate::pipeline::decode::protocols::translation::{ObjectFields, Translation, is_stated};
+use crate::pipeline::decode::protocols::translation::{
+    BoxedViolation, ObjectFields, Translation, is_stated,
+};
 
 /// The parts of a schema's address, such as `iglu:com.acme/order_placed/jsonschema/1-0-0`.
 struct IgluSchema<'a> {
@@ -37,13 +39,13 @@ impl SelfDescribing {
     pub fn take(
         item: &mut Map<String, Value>,
         translation: &Translation<'_>,
-    ) -> Result<Self, Violation> {
+    ) -> Result<Self, BoxedViolation> {
         let Some((field, mut envelope)) = json(item, ["ue_pr", "ue_px"], translation)? else {
             let message = "ue_pr is missing; a self-describing event has it, or ue_px";
-            return Err(Violation::of_field(Code::MissingField, "ue_pr", message));
+            return Err(parts::violation(Code::MissingField, "ue_pr", message));
         };
         let wrong = |message: &str| {
-            Violation::of_field(Code::WrongType, field, format!("{field} must have {message}"))
+            parts::violation(Code::WrongType, field, &format!("{field} must have {message}"))
         };
         let Some(Value::Object(mut event)) = envelope.take_field("data") else {
             return Err(wrong("an object data with schema and data"));
@@ -57,7 +59,7 @@ impl SelfDescribing {
         let Some(IgluSchema { vendor, name, version }) = IgluSchema::parse(&schema) else {
             let form = "iglu:VENDOR/NAME/jsonschema/VERSION";
             let message = format!("the schema of {field} must be {form}");
-            return Err(Violation::of_field(Code::BadFormat, field, message));
+            return Err(parts::violation(Code::BadFormat, field, &message));
         };
         let [name, vendor, version] = [name, vendor, version].map(str::to_owned);
         Ok(Self { name, vendor, version, data })
@@ -85,14 +87,14 @@ impl Contexts {
     pub fn take(
         item: &mut Map<String, Value>,
         translation: &Translation<'_>,
-    ) -> Result<Self, Violation> {
+    ) -> Result<Self, BoxedViolation> {
         let mut contexts = Map::new();
         let Some((field, mut envelope)) = json(item, ["co", "cx"], translation)? else {
             return Ok(Self(contexts));
         };
         let wrong = || {
             let message = format!("{field} must have a list data of objects with schema and data");
-            Violation::of_field(Code::WrongType, field, message)
+            parts::violation(Code::WrongType, field, &message)
         };
         let Some(Value::Array(entities)) = envelope.take_field("data") else { return Err(wrong()) };
         for entity in entities {
@@ -144,7 +146,7 @@ fn json(
     item: &mut Map<String, Value>,
     [plain, encoded]: [&'static str; 2],
     translation: &Translation<'_>,
-) -> Result<Option<NamedObject>, Violation> {
+) -> Result<Option<NamedObject>, BoxedViolation> {
     let as_text = item.take_field(plain).filter(is_stated);
     let as_base64 = item.take_field(encoded).filter(is_stated);
     let field = if as_text.is_some() { plain } else { encoded };
@@ -154,11 +156,11 @@ fn json(
         Value::String(text) if field == plain => text,
         Value::String(digits) => parts::base64_text(&digits).ok_or_else(|| {
             let message = format!("{field} must be base64 of a JSON text");
-            Violation::of_field(Code::BadFormat, field, message)
+            parts::violation(Code::BadFormat, field, &message)
         })?,
         _ => {
             let message = format!("{field} must be a string");
-            return Err(Violation::of_field(Code::WrongType, field, message));
+            return Err(parts::violation(Code::WrongType, field, &message));
         }
     };
     translation.object(text.trim(), field).map(|object| Some((field, object)))

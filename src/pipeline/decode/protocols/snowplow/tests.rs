@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::protocol::Protocol;
+use crate::model::violation::Violation;
 use crate::pipeline::decode;
 
 /// `{"schema": …, "data": {"schema": …, "data": {"total": 19.9}}}`
@@ -27,7 +28,7 @@ fn translated(item: Value) -> Result<Value, Violation> {
         heartbeat_s: None,
     };
     let item = decode::object(&item.to_string())?;
-    beacon(item, &translation).map(Value::Object)
+    crate::pipeline::decode::protocols::translated(item, &translation).map(Value::Object)
 }
 
 fn cut<'a>(body: &'a str, query: &'a str) -> Result<ProtocolItems<'a>, ProtocolError> {
@@ -158,7 +159,11 @@ fn a_page_ping_is_a_heartbeat_of_engagement_if_the_operator_states_one() {
             limits: &limits,
             heartbeat_s,
         };
-        beacon(decode::object(&ping.to_string()).unwrap(), &translation).map(Value::Object)
+        crate::pipeline::decode::protocols::translated(
+            decode::object(&ping.to_string()).unwrap(),
+            &translation,
+        )
+        .map(Value::Object)
     };
     let id = "26bb0215-7b98-48bb-b44c-ad9bd25f036b";
     let ping = json!({

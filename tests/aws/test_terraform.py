@@ -1,0 +1,96 @@
+"""The Terraform module: it has a variable for each parameter of the templates and gives it to them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import health_stack
+import query_stack
+import stream_members
+import template
+import terraform_variables
+from local_aws import TEMPLATE
+from support import ROOT
+
+MODULE = ROOT / "scripts" / "aws" / "terraform"
+SECONDS = 120
+# As in www/docs/deploy.md.
+CALLER = """
+provider "aws" {
+  region = "eu-west-1"
+}
+
+provider "aws" {
+  alias  = "us_east_1"
+  region = "us-east-1"
+}
+
+module "headwater" {
+  source = "./aws/terraform"
+  providers = {
+    aws           = aws
+    aws.us_east_1 = aws.us_east_1
+  }
+  template_bucket = "acme-templates"
+}
+
+output "worker_user" {
+  value = module.headwater.outputs["WorkerUserName"]
+}
+"""
+
+
+def test_the_variables_are_those_of_the_templates() -> None:
+    made = "run scripts/aws/terraform_variables.py --write with the Python of scripts/tools.sh"
+    assert terraform_variables.FILE.read_text() == terraform_variables.text(), made
+
+
+def test_a_variable_is_called_as_its_parameter_is() -> None:
+    names = ["KmsKeyArn", "FailedBufferSizeMiB", "Format"]
+    assert [terraform_variables.variable(name) for name in names] == ["kms_key_arn", "failed_buffer_size_mib", "format"]
+
+
+@pytest.mark.parametrize(
+    ("stack", "file"),
+    [
+        ("headwater", TEMPLATE),
+        ("queries", query_stack.TEMPLATE),
+        ("streams", stream_members.TEMPLATE),
+        ("health", health_stack.TEMPLATE),
+    ],
+)
+def test_a_stack_gets_each_of_its_parameters(stack: str, file: Path) -> None:
+    text = (MODULE / "main.tf").read_text()
+    block = text.split(f'resource "aws_cloudformation_stack" "{stack}" {{')[1].split("\n}\n")[0]
+    shared = text.split("  shared = {")[1].split("\n  }\n")[0]
+    given = dict(re.findall(r"^ +([A-Z]\w+) += (.+)$", block + (shared if "local.shared" in block else ""), re.MULTILINE))
+    assert set(given) == set(template.document(file)["Parameters"])
+    for parameter, value in given.items():
+        own = (f"var.{terraform_variables.variable(parameter)}", f'aws_cloudformation_stack.headwater.outputs["{parameter}"]')
+        assert value in own, parameter
+
+
+def test_terraform_finds_the_module_valid(tmp_path: Path) -> None:
+    """Where Terraform and its AWS provider can be had; TF_CLI_ARGS_init may say where the provider is."""
+    terraform = shutil.which("terraform") or shutil.which("tofu")
+    if not terraform:
+        pytest.skip("there is no terraform and no tofu")
+    (tmp_path / "main.tf").write_text(CALLER)
+    shutil.copytree(MODULE, tmp_path / "aws" / "terraform")
+    for file in (TEMPLATE, query_stack.TEMPLATE, stream_members.TEMPLATE, health_stack.TEMPLATE):
+        shutil.copy(file, tmp_path / "aws")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([terraform, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS)
+
+    formatted = run("fmt", "-check", "-diff", "-recursive", "aws")
+    assert (formatted.returncode, formatted.stdout) == (0, "")
+    if run("init", "-backend=false", "-input=false").returncode != 0:
+        pytest.skip("Terraform's AWS provider can't be had")
+    valid = run("validate", "-no-color")
+    assert valid.returncode == 0, valid.stderr

@@ -1,0 +1,104 @@
+"""The size of the worker's Wasm, gzipped, and what the protocols of other collectors take of it.
+
+Compiles this tree, and a copy of it in which the functions that lead to the protocols return at once. So nothing is left
+of their decoders and answers, nor of what only they have in the runtime and in the configuration. The second compile
+takes minutes the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from support import ROOT
+
+COPY = ROOT / "target/bench/without-protocols"
+COPIED = ["src", "scripts", "Cargo.toml", "Cargo.lock"]
+# Each way into the protocols: its file, the end of the signature, and the statement that returns at once.
+ENTRIES = [
+    (
+        "src/pipeline/decode/protocols/mod.rs",
+        ") -> Result<ProtocolItems<'a>, ProtocolError> {",
+        "return Err(ProtocolError::TooManyBeacons { count: 0, limit: 0 });",
+    ),
+    (
+        "src/pipeline/decode/protocols/mod.rs",
+        ") -> Result<Beacon, Violation> {",
+        'return Err(Violation::of_field(crate::model::violation::Code::WrongType, "", ""));',
+    ),
+    ("src/ingest/dialects/mod.rs", ") -> Option<ServedAddress<'a>> {", "return None;"),
+    (
+        "src/ingest/dialects/mod.rs",
+        "fn of_protocol(\n"
+        "    protocol: Protocol,\n"
+        "    outcomes: Result<&[(EventId, Outcome)], &IngestError>,\n"
+        "    request: DialectRequest<'_>,\n"
+        ") -> DialectAnswer {",
+        "return DialectAnswer::empty(404);",
+    ),
+    ("src/runtime/protocols.rs", "pub async fn answer(request: &IncomingRequest) -> Option<Reply> {", "return None;"),
+    ("src/config/protocols.rs", "-> Vec<Protocol> {", "return Vec::new();"),
+    ("src/config/protocols.rs", ") -> BTreeMap<String, Protocol> {", "return BTreeMap::new();"),
+    ("src/config/protocols.rs", "pub fn tee(table: &mut ConfigTable<'_>) -> Vec<(Protocol, String)> {", "return Vec::new();"),
+    ("src/config/protocols.rs", "-> Option<BTreeMap<String, String>> {", "return None;"),
+]
+# Calls the functions of scripts/tools.sh in a tree, and keeps its Wasm.
+BUILD = """
+. scripts/tools.sh
+compile_worker release
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+"$bindgen" "$worker_target/wasm32-unknown-unknown/release/headwater.wasm" "$work"
+optimize_wasm "$work/index_bg.wasm"
+mv "$work/index_bg.wasm" "$worker_target/measured.wasm"
+"""
+
+
+def without_protocols(file: str, text: str) -> str:
+    """A source of the copy: the text of `file`, in which each way into the protocols returns at once."""
+    for entry, signature, returns in ENTRIES:
+        if entry == file:
+            if text.count(f"{signature}\n") != 1:
+                raise ValueError(f"{file} must have {signature} once")
+            text = text.replace(f"{signature}\n", f"{signature}\n    {returns}\n")
+    return text
+
+
+def copy() -> None:
+    """Makes the copy. What has not changed stays as old as it was, so that little is compiled again."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.rmtree(COPY / name, ignore_errors=True)
+            shutil.copytree(ROOT / name, COPY / name)
+        else:
+            shutil.copy2(ROOT / name, COPY / name)
+    (COPY / "node_modules").unlink(missing_ok=True)
+    (COPY / "node_modules").symlink_to(ROOT / "node_modules")
+    for file in {entry for entry, _, _ in ENTRIES}:
+        text = without_protocols(file, (ROOT / file).read_text())
+        (COPY / file).write_text(f"#![allow(unused)]\n{text}")
+
+
+def size(tree: Path) -> int:
+    """The bytes of the Wasm of a tree, by gzip -9."""
+    wasm = tree / "target/wasm/measured.wasm"
+    subprocess.run(["bash", "-c", BUILD, "size"], cwd=tree, check=True, stdout=sys.stderr)
+    return len(gzip.compress(wasm.read_bytes(), 9, mtime=0))
+
+
+def main() -> None:
+    argparse.ArgumentParser(prog="scripts/bench size", description=__doc__).parse_args()
+    COPY.mkdir(parents=True, exist_ok=True)
+    copy()
+    whole, rest = size(ROOT), size(COPY)
+    print("| Wasm, gzip -9 | bytes |\n|---|---|")
+    for name, count in {"whole": whole, "without protocols": rest, "protocols": whole - rest}.items():
+        print(f"| {name} | {count:,} |")
+
+
+if __name__ == "__main__":
+    main()
