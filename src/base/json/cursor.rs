@@ -164,23 +164,35 @@ impl<'a> Cursor<'a> {
 /// Returns the length of the number that `text` begins with.
 /// Source: <https://www.rfc-editor.org/rfc/rfc8259#section-6>
 fn number_len(text: &[u8]) -> Option<usize> {
-    let digits = |at: usize| {
-        let rest = text.get(at..).unwrap_or_default();
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        (count > 0).then(|| at.saturating_add(count))
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let whole = digits_len(text, sign);
+    let mut end = match text.get(sign)? {
+        // No digit may follow, so the number ends here.
+        b'0' => sign.saturating_add(1),
+        _ if whole == 0 => return None,
+        _ => sign.saturating_add(whole),
     };
-    let start = usize::from(text.first() == Some(&b'-'));
-    let mut end = match text.get(start)? {
-        b'0' => start.saturating_add(1),
-        _ => digits(start)?,
-    };
+    let fraction_or_exponent = |end: usize| matches!(text.get(end), Some(b'.' | b'e' | b'E'));
+    if !fraction_or_exponent(end) {
+        return Some(end);
+    }
     if text.get(end) == Some(&b'.') {
-        end = digits(end.saturating_add(1))?;
+        let start = end.saturating_add(1);
+        end = start.saturating_add(digits_len(text, start));
+        (end > start).then_some(())?;
     }
     if let Some(b'e' | b'E') = text.get(end) {
         let sign = end.saturating_add(1);
         let has_sign = matches!(text.get(sign), Some(b'+' | b'-'));
-        end = digits(sign.saturating_add(usize::from(has_sign)))?;
+        let start = sign.saturating_add(usize::from(has_sign));
+        end = start.saturating_add(digits_len(text, start));
+        (end > start).then_some(())?;
     }
     Some(end)
+}
+
+/// Returns how many digits there are from `start` on.
+fn digits_len(text: &[u8], start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
 }

@@ -11,6 +11,13 @@ pub struct JsonError {
     pub message: String,
 }
 
+impl JsonError {
+    /// Whether the text would cost too much to read.
+    pub const fn is_of_cost(&self) -> bool {
+        matches!(self.kind, JsonErrorKind::TooManyValues | JsonErrorKind::TooManyForBytes)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonErrorKind {
     Syntax,

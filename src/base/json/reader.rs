@@ -65,15 +65,19 @@ impl JsonReader {
 
     /// Reads the text of an object.
     pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, JsonError> {
-        self.whole(text).map_err(|stop| match (check_object(text), stop) {
+        self.whole(text).map_err(|stop| {
+            let found = match stop {
+                // The rest of such a text is not read.
+                Stop::Error(error) if error.is_of_cost() => return *error,
+                Stop::Error(error) => *error,
+                Stop::Syntax => JsonError {
+                    kind: JsonErrorKind::Syntax,
+                    pointer: String::new(),
+                    message: "beacon is not JSON".to_owned(),
+                },
+            };
             // Anything else that is wrong counts only in a text that is JSON.
-            (Err(error), _) => not_json(error),
-            (Ok(()), Stop::Error(error)) => *error,
-            (Ok(()), Stop::Syntax) => JsonError {
-                kind: JsonErrorKind::Syntax,
-                pointer: String::new(),
-                message: "beacon is not JSON".to_owned(),
-            },
+            check_object(text).map_or_else(not_json, |()| found)
         })
     }
 

@@ -153,7 +153,7 @@ pub fn left_of_text(text: &str) -> Option<String> {
         trimmed if essence.len() > trimmed.len() => media_type(rest).is_some(),
         trimmed => is_type(trimmed) || is_base64(trimmed) || parts.any(is_base64),
     };
-    is_url.then(|| format!("data:{}", media_type(rest).unwrap_or_default()))
+    is_url.then(|| data_url(rest))
 }
 
 /// Returns the rest of a text that is a `javascript:` or `vbscript:` URL with content; none for all
@@ -192,15 +192,24 @@ pub fn left_of(address: &str) -> Option<String> {
     let (scheme, rest) = address.split_once(':')?;
     let known = ["data", "javascript", "vbscript"].into_iter().find(|name| is_scheme(scheme, name));
     let left = match known? {
-        "data" => format!("data:{}", media_type(rest).unwrap_or_default()),
-        script => format!("{script}:"),
+        "data" => data_url(rest),
+        script => [script, ":"].concat(),
     };
     (left != address).then_some(left)
 }
 
+/// Returns what is left of a `data:` URL, of which `rest` comes after the scheme.
+fn data_url(rest: &str) -> String {
+    ["data:", &media_type(rest).unwrap_or_default()].concat()
+}
+
 /// Returns the media type after `data:`, without its parameters.
 fn media_type(rest: &str) -> Option<String> {
-    let essence = rest.split([',', ';']).next()?.trim().to_ascii_lowercase();
+    let essence = rest.split([',', ';']).next()?.trim();
+    if !essence.contains('/') {
+        return None;
+    }
+    let essence = essence.to_ascii_lowercase();
     let (kind, _) = essence.split_once('/')?;
     let is_known = MEDIA_TYPES.contains(&kind) || kind.starts_with("x-");
     (is_known && is_type(&essence)).then_some(essence)

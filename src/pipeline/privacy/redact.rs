@@ -23,7 +23,7 @@ use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
 use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams, identifying_names};
 use crate::pipeline::privacy::url_params::{REMOVED, without_sensitive};
-use crate::pipeline::privacy::values::{SensitiveValues, without_in_text};
+use crate::pipeline::privacy::values::{SensitiveValues, is_short_without_marks, without_in_text};
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub, unreadable};
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
@@ -218,6 +218,9 @@ impl Redactor<'_> {
 
     /// Returns the rest of a text; borrowed if it stays.
     fn rest_of<'t>(&self, text: &'t str, spot: Spot) -> Cow<'t, str> {
+        if is_short_without_marks(text) && !text.contains(':') {
+            return Cow::Borrowed(text);
+        }
         let mut rest = Cow::Borrowed(text);
         let url = || payload::left_of(text).filter(|_| spot.is_url);
         if let Some(left) = url().or_else(|| payload::left_of_text(text)) {

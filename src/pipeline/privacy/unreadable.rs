@@ -9,12 +9,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
 
 use super::scrub::ScrubConfig;
 use super::sensitive_params::SensitiveParams;
 use super::url_params::{REMOVED, without_sensitive};
-use super::values::without_in;
+use super::values::{SensitiveValues, is_short_without_marks, without_in_text};
 use super::{PrivacyPolicy, scrub};
 use crate::base::json::splice::Splice;
 use crate::model::beacon::FIELDS;
@@ -139,46 +138,44 @@ fn part(raw: &str, rules: TextRules<'_>) -> Option<String> {
 /// address, parameter and e-mail has. A scheme has letters, unlike what is between two texts of a
 /// JSON. A text of many quotes has as many such parts.
 fn is_harmless(raw: &str) -> bool {
-    /// One less than the digits of the shortest card's number.
-    const MAX_BYTES: usize = 13;
-    const MARKS: &[u8] = b"=/?#&;@%";
     let has = |of: fn(&u8) -> bool| raw.as_bytes().iter().any(of);
-    let may_have_mark = || has(|byte| MARKS.contains(byte)) || raw.contains("\\u");
     let may_have_scheme = || has(|byte| *byte == b':') && has(u8::is_ascii_alphabetic);
-    raw.len() <= MAX_BYTES && !may_have_mark() && !may_have_scheme()
+    is_short_without_marks(raw) && !raw.contains("\\u") && !may_have_scheme()
 }
 
 /// Redacts a text as a beacon's, then each word of it: outside of quotes, a URL may stand among
 /// other text.
 fn redacted(text: &str, rules: TextRules<'_>) -> Option<String> {
-    let mut value = Value::String(text.to_owned());
-    without(&mut value, rules);
-    let Value::String(whole) = value else { return None };
+    let whole = without(text, rules);
     // A text of one word would only be redacted once more.
-    if !whole.contains(char::is_whitespace) {
-        return (whole != text).then_some(whole);
-    }
-    let mut left = String::with_capacity(whole.len());
-    for piece in whole.split_inclusive(char::is_whitespace) {
-        let word = piece.trim_end();
-        let mut value = Value::String(word.to_owned());
-        if !word.is_empty() {
-            without(&mut value, rules);
+    let mut left = Splice::new(&whole);
+    if whole.contains(char::is_whitespace) {
+        let mut at = 0_usize;
+        for piece in whole.split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end();
+            if !is_harmless(word)
+                && let Cow::Owned(rid) = without(word, rules)
+            {
+                left.replace(at..at.saturating_add(word.len()), &rid);
+            }
+            at = at.saturating_add(piece.len());
         }
-        left.push_str(value.as_str().unwrap_or(word));
-        left.push_str(piece.get(word.len()..).unwrap_or_default());
     }
-    (left != text).then_some(left)
+    let left = left.finish();
+    left.or_else(|| matches!(whole, Cow::Owned(_)).then(|| whole.into_owned()))
+        .filter(|left| left != text)
 }
 
-fn without(value: &mut Value, rules: TextRules<'_>) {
-    if let Value::String(text) = value
-        && let Some(left) = payload::left_of_text(text).or_else(|| payload::left_of_script(text))
-    {
-        *text = left;
+fn without<'a>(text: &'a str, rules: TextRules<'_>) -> Cow<'a, str> {
+    let payload = payload::left_of_text(text).or_else(|| payload::left_of_script(text));
+    let mut left = payload.map_or(Cow::Borrowed(text), Cow::Owned);
+    if let Cow::Owned(rid) = without_in_text(&left, rules.names, &mut SensitiveValues::default()) {
+        left = Cow::Owned(rid);
     }
-    without_in(value, rules.names);
-    scrub::value(value, rules.scrub, &mut |_, _| {});
+    if let Cow::Owned(rid) = scrub::text(&left, rules.scrub).text {
+        left = Cow::Owned(rid);
+    }
+    left
 }
 
 /// Decodes the escapes of JSON, if they are whole; a `\u` that is not stays.

@@ -40,6 +40,15 @@ fn walk(value: &mut Value, names: &SensitiveParams, found: &mut SensitiveValues)
     }
 }
 
+/// Whether `text` is too short for a card's number and for a token, and has no character that each URL,
+/// parameter and e-mail has, but for the colon of a scheme. Most values of a dense beacon are such texts.
+pub fn is_short_without_marks(text: &str) -> bool {
+    /// One less than the bytes of the shortest token; the shortest card's number has 14.
+    const MAX_BYTES: usize = 11;
+    let is_mark = |byte: u8| matches!(byte, b'=' | b'/' | b'?' | b'#' | b'&' | b';' | b'@' | b'%');
+    text.len() <= MAX_BYTES && !text.bytes().any(is_mark)
+}
+
 /// Removes sensitive parameters and secrets from `text`, and adds to `found` what they were.
 pub fn without_in_text<'a>(
     text: &'a str,
