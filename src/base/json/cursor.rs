@@ -89,8 +89,12 @@ impl<'a> Cursor<'a> {
 
     /// Steps over a number, and returns its text.
     pub fn number(&mut self) -> Option<&'a str> {
-        let length = number_len(self.rest())?;
-        let start = self.at;
+        let (rest, start) = (self.rest(), self.at);
+        let digits = digits_len(rest, 0);
+        // Most numbers are integers without a sign.
+        let is_integer = (digits == 1 || digits > 1 && rest.first() != Some(&b'0'))
+            && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        let length = if is_integer { digits } else { number_len(rest)? };
         self.at = start.saturating_add(length);
         self.text.get(start..self.at)
     }

@@ -47,11 +47,15 @@ impl JsonReader {
     /// of a node with room for eleven.
     const VALUES_OF_OBJECT: usize = 4;
 
-    /// What a text takes to process, in numbers.
-    const WEIGHT_OF_TEXT: usize = 3;
-    /// What a key takes, in numbers; and one behind many others of its object, where it is searched for.
-    const WEIGHT_OF_KEY: usize = 2;
-    const WEIGHT_OF_LATE_KEY: usize = 5;
+    /// What each of these takes to process besides, in numbers of an array. A late key is searched for
+    /// among many others of its object.
+    const WEIGHT_OF_TEXT: usize = 1;
+    const WEIGHT_OF_ESCAPES: usize = 1;
+    const WEIGHT_OF_SUSPECT: usize = 3;
+    const WEIGHT_OF_KEY: usize = 1;
+    const WEIGHT_OF_LATE_KEY: usize = 2;
+    const WEIGHT_OF_OBJECT: usize = 2;
+    const WEIGHT_OF_ARRAY: usize = 1;
     const MANY_KEYS: usize = 32;
 
     /// One more than is ever listed, so that the list can show that there were more.
@@ -105,14 +109,14 @@ impl JsonReader {
             return Ok(object);
         }
         self.values = self.values.saturating_add(Self::VALUES_OF_OBJECT);
-        self.weigh(Self::VALUES_OF_OBJECT)?;
+        self.weigh(Self::WEIGHT_OF_OBJECT)?;
         loop {
             let Some(b'"') = cursor.peek() else { return Err(Stop::Syntax) };
             self.weigh(match object.len() < Self::MANY_KEYS {
                 true => Self::WEIGHT_OF_KEY,
                 false => Self::WEIGHT_OF_LATE_KEY,
             })?;
-            let (key, is_repaired) = string(cursor)?;
+            let (key, is_repaired) = self.string(cursor)?;
             if !cursor.takes(b':') {
                 return Err(Stop::Syntax);
             }
@@ -143,6 +147,7 @@ impl JsonReader {
         if cursor.takes(b']') {
             return Ok(items);
         }
+        self.weigh(Self::WEIGHT_OF_ARRAY)?;
         loop {
             items.push(self.value(cursor, place.inner(PointerStep::Index(items.len())))?);
             if !cursor.takes(b',') {
@@ -157,11 +162,15 @@ impl JsonReader {
             return Err(Stop::Error(Box::new(too_many_values(self.max_values))));
         }
         self.values = self.values.saturating_add(1);
-        self.weigh(if first == b'"' { Self::WEIGHT_OF_TEXT } else { 1 })?;
+        self.weigh(1)?;
         let word = |word: Option<()>, value| word.map(|()| value).ok_or(Stop::Syntax);
         match first {
             b'"' => {
-                let (text, is_repaired) = string(cursor)?;
+                let (text, is_repaired) = self.string(cursor)?;
+                self.weigh(match is_suspect(&text) {
+                    true => Self::WEIGHT_OF_TEXT.saturating_add(Self::WEIGHT_OF_SUSPECT),
+                    false => Self::WEIGHT_OF_TEXT,
+                })?;
                 self.note_if(is_repaired, place);
                 Ok(Value::String(text))
             }
@@ -171,6 +180,17 @@ impl JsonReader {
             b'f' => word(cursor.word("false"), Value::Bool(false)),
             b'n' => word(cursor.word("null"), Value::Null),
             _ => number(cursor, place),
+        }
+    }
+
+    /// Reads a string, with U+FFFD for each lone surrogate. Returns whether there was one.
+    fn string(&mut self, cursor: &mut Cursor<'_>) -> Result<(String, bool), Stop> {
+        match cursor.quoted().ok_or(Stop::Syntax)? {
+            Quoted::Plain(content) => Ok((content.to_owned(), false)),
+            Quoted::Escaped(content) => {
+                self.weigh(Self::WEIGHT_OF_ESCAPES)?;
+                unescaped(content).ok_or(Stop::Syntax)
+            }
         }
     }
 
@@ -205,12 +225,16 @@ impl JsonReader {
     }
 }
 
-/// Reads a string, with U+FFFD for each lone surrogate. Returns whether there was one.
-fn string(cursor: &mut Cursor<'_>) -> Result<(String, bool), Stop> {
-    match cursor.quoted().ok_or(Stop::Syntax)? {
-        Quoted::Plain(content) => Ok((content.to_owned(), false)),
-        Quoted::Escaped(content) => unescaped(content).ok_or(Stop::Syntax),
-    }
+/// Whether a short text may need a repair, or be redacted: such a text takes several times what others
+/// take, for few bytes.
+fn is_suspect(text: &str) -> bool {
+    const SHORT: usize = 32;
+    let bytes = text.as_bytes();
+    let is_blank = |byte: Option<&u8>| byte.is_some_and(|byte| *byte <= b' ');
+    bytes.len() <= SHORT
+        && (is_blank(bytes.first())
+            || is_blank(bytes.last())
+            || bytes.iter().any(|byte| matches!(byte, b'%' | b'/' | b':' | b'=' | b'@')))
 }
 
 fn number(cursor: &mut Cursor<'_>, place: JsonPlace<'_>) -> Result<Value, Stop> {

@@ -210,13 +210,10 @@ fn replace(value: &mut Value, new: Value, repair: &'static str, at: At<'_>, repa
 /// an empty object. Its depth, size and number of values have the protocol's default limits, and its values
 /// not many more than its bytes allow.
 fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
-    /// A beacon may have two such texts, and a request 500 beacons.
-    const FREE_WEIGHT: usize = 100;
-    const BYTES_OF_WEIGHT: usize = 4;
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let weight = FREE_WEIGHT.saturating_add(text.len() / BYTES_OF_WEIGHT);
+        let weight = Limits::weight_of_text(text.len());
         let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values, weight);
         let is_read = text.starts_with('{') && text.len() <= limits.max_beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?

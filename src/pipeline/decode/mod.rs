@@ -62,8 +62,8 @@ pub enum ProtocolError {
 }
 
 /// How many values the beacons of a request may still have, and their weight: what they take to
-/// process, in numbers of an array. A text weighs as much as three, a key as two, one behind 32 others as
-/// five, and an object with members as four.
+/// process, in numbers of an array. A text weighs as much as two, one that may need a repair as five, a key
+/// as one, one behind 32 others as two, and an object with members as three.
 #[derive(Debug)]
 pub struct ValueBudget {
     values: usize,
@@ -71,21 +71,18 @@ pub struct ValueBudget {
 }
 
 impl ValueBudget {
-    /// The weight that a request of few bytes may have.
-    const FREE_WEIGHT: usize = 8_000;
-    /// Each byte allows a fraction of a number. The densest real body, paths of numbers, has some four
-    /// bytes for each.
-    const BYTES_OF_WEIGHT: usize = 4;
-
     pub const fn unlimited() -> Self {
         Self { values: usize::MAX, weight: usize::MAX }
     }
 
     /// Returns the budget of a request whose beacons have so many bytes.
     pub fn of_request(limits: &Limits, bytes: usize) -> Self {
-        let by_bytes = bytes.checked_div(Self::BYTES_OF_WEIGHT).unwrap_or_default();
-        let weight = Self::FREE_WEIGHT.saturating_add(by_bytes);
-        Self { values: limits.max_request_values, weight }
+        Self { values: limits.max_request_values, weight: Limits::weight_of_request(bytes) }
+    }
+
+    /// Returns the budget of an object of so many bytes that is a text inside of a beacon.
+    pub const fn of_text(bytes: usize) -> Self {
+        Self { values: usize::MAX, weight: Limits::weight_of_text(bytes) }
     }
 }
 
