@@ -165,8 +165,8 @@ fn each_beacon_past_the_values_that_its_bytes_allow_fails() {
     let texts = || dense(15_000, r#""a""#);
     assert_eq!(of(&[texts(), texts()]), [None, past.clone()]);
     assert_eq!(of(&[dense(5_000, r#""@""#)]), [None]);
-    assert_eq!(of(&[dense(8_000, r#""@""#)]), [past.clone()]);
-    assert_eq!(of(&[dense(12_000, r#""\n""#)]), [past]);
+    let refused = |items, item| of(&[dense(items, item)]) == std::slice::from_ref(&past);
+    assert!(refused(8_000, r#""@""#) && refused(12_000, r#""\n""#));
     // A text in an object that was encoded twice counts by its own bytes.
     let twice = |items: usize| json!({"name": "a", "props": dense(items, "0")}).to_string();
     let failed = |items| verdicts(json!({}), &twice(items)).unwrap()[0].is_some();
