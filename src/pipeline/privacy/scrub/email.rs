@@ -116,10 +116,10 @@ fn domain(text: &str, start: usize) -> Option<usize> {
     // What comes after two dots is no part of it, nor is what comes after the last top level:
     // `bob@mail.example.` or `…example.1`.
     let whole = rest.get(..length)?;
-    let whole = whole.split_once("..").map_or(whole, |(before, _)| before);
-    if whole.starts_with('.') {
+    if whole.starts_with('.') || !whole.contains('.') {
         return None;
     }
+    let whole = whole.split_once("..").map_or(whole, |(before, _)| before);
     let mut domain = whole;
     while let Some((above, top)) = domain.rsplit_once('.') {
         if is_top_level(top) {
