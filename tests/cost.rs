@@ -55,7 +55,7 @@ fn cost(row: HostileRequest) -> Cost {
         bytes: &compressed,
     };
     let allocated = measure(|| {
-        let batch = harness::post_body(&config, &context, &body);
+        let batch = row.post(&body, &context, &config, &mut harness::ids(&context));
         drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
     Cost { inflated: inflated as u64, allocated, row }
@@ -110,7 +110,8 @@ fn each_hostile_row_is_a_request_of_its_own() {
 
 /// Returns a beacon with an array of `items` items: so many values, and one.
 fn beacon_of(items: usize) -> String {
-    format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec!["0"; items].join(","))
+    // Its bytes allow them all.
+    format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec!["0    "; items].join(","))
 }
 
 /// Posts `body`, and returns the code and the message of each beacon that failed.
@@ -146,9 +147,75 @@ fn a_beacon_past_its_values_fails_alone() {
 fn each_beacon_past_the_values_of_its_request_fails() {
     let (large, small) = (beacon_of(19_989), r#"{"name":"a"}"#);
     let body = format!(r#"[{large},{large},{large},{small},{{"name":7}},{small}]"#);
-    let found = verdicts(json!({}), &body).unwrap();
+    let found = verdicts(json!({"max_body_bytes": 1_048_576}), &body).unwrap();
     let past = too_complex("request has more than 50000 values");
     assert_eq!(found, [None, None, past.clone(), past.clone(), past.clone(), past]);
+}
+
+#[test]
+fn each_beacon_past_the_values_that_its_bytes_allow_fails() {
+    let dense = |items: usize, item: &str| {
+        format!(r#"{{"name":"a","props":{{"a":[{}]}}}}"#, vec![item; items].join(","))
+    };
+    let past = too_complex("request has more values than its bytes allow");
+    let of = |bodies: &[String]| verdicts(json!({}), &format!("[{}]", bodies.join(","))).unwrap();
+    // Numbers have their own limit, whatever their bytes.
+    assert_eq!(of(&[dense(19_000, "0"), dense(19_000, "0")]), [None, None]);
+    // A text takes twice what a number takes, and one that may need a repair five times.
+    let texts = || dense(15_000, r#""a""#);
+    assert_eq!(of(&[texts(), texts()]), [None, past.clone()]);
+    assert_eq!(of(&[dense(5_000, r#""@""#)]), [None]);
+    let refused = |items, item| of(&[dense(items, item)]) == std::slice::from_ref(&past);
+    assert!(refused(8_000, r#""@""#) && refused(12_000, r#""\n""#));
+    // A text in an object that was encoded twice counts by its own bytes.
+    let twice = |items: usize| json!({"name": "a", "props": dense(items, "0")}).to_string();
+    let failed = |items| verdicts(json!({}), &twice(items)).unwrap()[0].is_some();
+    assert_eq!((failed(300), failed(2_000)), (false, true));
+}
+
+/// Returns the bodies of clients with much to say.
+fn dense_honest_bodies() -> Vec<(&'static str, Vec<Value>)> {
+    let deltas: Vec<i64> = (0..300).map(|at| [1, 0, -1][at % 3]).collect();
+    let pointer = json!({
+        "name": "pointer", "id": "01a1fc4f-8bd0-7166-97ae-609800000001", "time": 1_795_000_000_000_u64,
+        "session_id": "01a1fc4e-02b1-7d15-a377-08b1c5d2e6f4", "url": "https://shop.example/shoes/trail",
+        "title": "Trail running shoes", "props": {"deltas": deltas, "kind": "mouse"},
+    });
+    let line = json!({
+        "sku": "A-1", "name": "Shoe", "brand": "B", "price": 19.9, "quantity": 1, "size": "42", "color": "red",
+        "tax": 0.2, "discount": 0, "gift": false, "list": "/sale", "position": 7,
+    });
+    let order = json!({"name": "cart", "props": {"lines": vec![line; 200]}});
+    let position = json!({"x": 512, "y": 96, "id": 57, "timeOffset": -450});
+    let replay = json!({
+        "name": "replay", "props": {"type": 3, "data": {"source": 1, "positions": vec![position; 250]}},
+    });
+    let contact = json!({
+        "name": "contact", "user_id": "u1", "time": "2026-11-30T12:00:00Z",
+        "props": {"mail": "a@b.example", "path": "/a", "at": "12:30", "rate": "7%", "note": " a "},
+    });
+    let page_view = json!({
+        "name": "page_view", "time": 1_795_000_000_000_u64, "url": "https://shop.example/a",
+        "title": "A", "screen": "1x1", "viewport": "1x1", "seq": 1, "props": {"a": 1, "b": true},
+    });
+    let tags = json!({"name": "tags", "props": {"a": vec!["ab"; 60]}});
+    vec![
+        ("paths of a pointer", vec![pointer; 140]),
+        ("orders of 200 lines", vec![order; 3]),
+        ("a session replay", vec![replay; 20]),
+        ("texts that look like personal data", vec![contact; 500]),
+        ("page views", vec![page_view; 500]),
+        ("lists of tags", vec![tags; 500]),
+    ]
+}
+
+#[test]
+fn no_honest_body_has_more_values_than_its_bytes_allow() {
+    for (name, beacons) in dense_honest_bodies() {
+        let body = Value::Array(beacons).to_string();
+        let found = verdicts(json!({"max_body_bytes": 1_048_576}), &body).unwrap();
+        assert!(found.iter().all(Option::is_none), "{name}: {found:?}");
+    }
 }
 
 #[test]

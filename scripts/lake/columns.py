@@ -105,7 +105,7 @@ def lifted(schemas: Path = SCHEMAS) -> list[str]:
     keys = {
         key
         for path in schemas.glob("*.json")
-        for key in json.loads(path.read_text()).get("x-partition", [])
+        for key in json.loads(path.read_text()).get("x-partition", {})
     }
     return [f"metadata_{key}" for key in sorted(keys)]
 

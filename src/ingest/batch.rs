@@ -12,7 +12,7 @@ use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::OutcomeCounts;
 use crate::model::beacon::{Beacon, Limits};
-use crate::model::consent::PrivacySignal;
+use crate::model::consent::{Consent, PrivacySignal};
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
 use crate::model::outcome::{Outcome, OutcomeKind};
@@ -25,7 +25,7 @@ use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::server_fields;
 use crate::pipeline::privacy::PrivacyDecision;
 use crate::pipeline::privacy::ip::IpPolicy;
-use crate::pipeline::privacy::redact::{self, Redaction};
+use crate::pipeline::privacy::redact;
 use crate::pipeline::{decode, privacy};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
@@ -47,6 +47,14 @@ pub struct IngestBatch<'a> {
     /// Set if the body could not be decoded: it is kept as a failed event, and the request is
     /// rejected.
     undecodable: Option<IngestError>,
+}
+
+/// What was sent as a beacon.
+#[derive(Debug, Clone, Copy)]
+enum SentForm {
+    /// A readable beacon, with the consent that it states.
+    Beacon(Option<Consent>),
+    Unreadable,
 }
 
 /// A batch whose records are all durable. It alone has counts and an answer.
@@ -94,10 +102,10 @@ impl<'a> IngestBatch<'a> {
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
         let index = self.outcomes.len();
-        // The inspector needs each beacon again, as it was sent. Without it only rejected beacons are
-        // needed: they are decoded again, since a copy of every beacon would cost more.
-        let copy = beacon.as_ref().ok().filter(|_| self.trace.is_some()).cloned();
-        let is_decodable = beacon.is_ok();
+        let sent = match &beacon {
+            Ok(beacon) => SentForm::Beacon(privacy::consent(&beacon.fields)),
+            Err(_) => SentForm::Unreadable,
+        };
         let processed = match beacon {
             Err(violation) => Err(violation.into()),
             Ok(beacon) => process_beacon(beacon, index, &self.context, ids),
@@ -105,7 +113,7 @@ impl<'a> IngestBatch<'a> {
         match processed {
             Ok(AcceptedBeacon { event_id, catalogued, stripped, pending }) => {
                 if self.trace.is_some()
-                    && let Ok((original, _)) = self.redact_original(original(), copy, stripped)
+                    && let Ok((original, _)) = self.redact_original(original(), sent, stripped)
                 {
                     self.trace_original(index, &original);
                 }
@@ -113,15 +121,7 @@ impl<'a> IngestBatch<'a> {
                 self.queue(pending);
                 Ok(())
             }
-            Err(BeaconStop::Rejected(rejection)) => {
-                let original = original();
-                let decode_again = || {
-                    let original = Some(&original).filter(|_| is_decodable)?;
-                    self.context.decode_original(original)
-                };
-                let beacon = copy.or_else(decode_again);
-                self.reject(*rejection, original, beacon, ids)
-            }
+            Err(BeaconStop::Rejected(rejection)) => self.reject(*rejection, original(), sent, ids),
             Err(BeaconStop::Dropped(event_id, reason)) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason)));
                 Ok(())
@@ -129,20 +129,19 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Keeps a rejected beacon as a failed event, unless the privacy policy drops it. `beacon` is
-    /// the decoded original, if it can be decoded.
+    /// Keeps a rejected beacon as a failed event, unless the privacy policy drops it.
     fn reject(
         &mut self,
         rejection: RejectedBeacon,
         original: OriginalPayload,
-        beacon: Option<Beacon>,
+        sent: SentForm,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
         let beacon_index = self.outcomes.len();
         let RejectedBeacon { stage, event_id, name, schema, repairs, stripped, violations } =
             rejection;
         let event_id = event_id.unwrap_or_else(|| ids.next_id());
-        let (original, stripped) = match self.redact_original(original, beacon, stripped) {
+        let (original, stripped) = match self.redact_original(original, sent, stripped) {
             Ok(kept) => kept,
             Err(reason) => {
                 self.outcomes.push((event_id, Outcome::Dropped(reason.into())));
@@ -175,38 +174,55 @@ impl<'a> IngestBatch<'a> {
     fn redact_original(
         &self,
         original: OriginalPayload,
-        beacon: Option<Beacon>,
+        sent: SentForm,
         stripped: Option<PrivacySignal>,
     ) -> Result<(OriginalPayload, Option<PrivacySignal>), PrivacySignal> {
-        let consent = match &beacon {
-            Some(beacon) => privacy::consent(&beacon.fields),
-            None => privacy::consent_in(&original.bytes),
+        let consent = match sent {
+            SentForm::Beacon(consent) => consent,
+            SentForm::Unreadable => privacy::consent_in(&original.bytes),
         };
         let stripped = match self.context.privacy_decision(consent) {
             PrivacyDecision::Drop(reason) => return Err(reason),
             PrivacyDecision::Strip(reason) => Some(reason),
             PrivacyDecision::Keep => stripped,
         };
-        let original = match beacon {
-            Some(beacon) => self.redacted(beacon, original, stripped),
-            None => {
-                let text = decode::legible(&original, self.context.limits);
-                let stated = self.context.stated_addresses();
-                redact::unreadable(original, &text, self.context.facts.privacy, stripped, stated)
-            }
+        let original = match sent {
+            SentForm::Beacon(_) => self.redacted(original, stripped),
+            SentForm::Unreadable => self.redacted_text(original, stripped),
         };
         Ok((original, stripped))
     }
 
-    /// Returns an original without what privacy removes; `beacon` is its content. An item of another
-    /// collector's protocol can have that in places of its own, so its translation is kept instead: it
-    /// has no other fields.
+    /// Returns an original that is a beacon, without what privacy removes.
     fn redacted(
         &self,
-        beacon: Beacon,
         original: OriginalPayload,
         stripped: Option<PrivacySignal>,
     ) -> OriginalPayload {
+        let privacy = self.context.facts.privacy;
+        let left = match std::str::from_utf8(&original.bytes) {
+            Ok(text)
+                if original.form == PayloadFormat::Beacon && !self.context.has_server_fields =>
+            {
+                redact::beacon(text, privacy, stripped)
+            }
+            _ => match self.context.decode_original(&original) {
+                Some(beacon) => self.redacted_fields(beacon, &original, stripped),
+                None => return self.redacted_text(original, stripped),
+            },
+        };
+        left.map_or(original, |left| OriginalPayload::new(left, PayloadFormat::Beacon))
+    }
+
+    /// Returns the text of a beacon without what privacy removes; none if that is all of it. An item
+    /// of another collector's protocol can have that in places of its own, so its translation is kept
+    /// instead: it has no other fields.
+    fn redacted_fields(
+        &self,
+        beacon: Beacon,
+        original: &OriginalPayload,
+        stripped: Option<PrivacySignal>,
+    ) -> Option<String> {
         let privacy = self.context.facts.privacy;
         let has_server_fields = self.context.has_server_fields;
         let is_item = matches!(original.form, PayloadFormat::Item(_));
@@ -219,14 +235,25 @@ impl<'a> IngestBatch<'a> {
         if !are_allowed && (has_server_fields || is_item) {
             server_fields::remove(&mut left);
         }
-        let is_changed = redact::beacon(&mut left, privacy, stripped) == Redaction::Some
-            || hides_address
-            // A pixel's query can have a parameter to remove that is no field of the beacon.
-            || redact::concerns_left_out(&left_out, privacy, stripped)
-            || (is_item && redact::concerns_item(&original.bytes, privacy, stripped))
-            || hides_context;
-        let redacted = is_changed.then(|| serde_json::to_vec(&left).ok()).flatten();
-        redacted.map_or(original, |bytes| OriginalPayload::new(bytes, PayloadFormat::Beacon))
+        redact::fields(&left, privacy, stripped).or_else(|| {
+            let is_changed = hides_address
+                // A pixel's query can have a parameter to remove that is no field of the beacon.
+                || redact::concerns_left_out(&left_out, privacy, stripped)
+                || (is_item && redact::concerns_item(&original.bytes, privacy, stripped))
+                || hides_context;
+            is_changed.then(|| serde_json::to_string(&left).ok()).flatten()
+        })
+    }
+
+    /// Returns an original that is no readable beacon, without what privacy removes.
+    fn redacted_text(
+        &self,
+        original: OriginalPayload,
+        stripped: Option<PrivacySignal>,
+    ) -> OriginalPayload {
+        let text = decode::legible(&original, self.context.limits);
+        let stated = self.context.stated_addresses();
+        redact::unreadable(original, &text, self.context.facts.privacy, stripped, stated)
     }
 
     /// Keeps an undecodable body as one failed event.
@@ -237,7 +264,12 @@ impl<'a> IngestBatch<'a> {
         form: PayloadFormat,
         ids: &mut EventIdGenerator,
     ) -> Result<Self, IngestError> {
-        self.reject(violation.clone().into(), OriginalPayload::new(bytes, form), None, ids)?;
+        self.reject(
+            violation.clone().into(),
+            OriginalPayload::new(bytes, form),
+            SentForm::Unreadable,
+            ids,
+        )?;
         self.undecodable = Some(ProtocolError::from(violation).into());
         Ok(self)
     }

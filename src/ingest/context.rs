@@ -116,7 +116,7 @@ impl<'a> PipelineContext<'a> {
             return decode::original(original, self.limits);
         };
         let text = std::str::from_utf8(&original.bytes).ok()?;
-        let mut values = ValueBudget::of_request(self.limits);
+        let mut values = ValueBudget::unlimited();
         protocols::beacon(text, &self.translation(protocol), self.limits, &mut values).ok()
     }
 

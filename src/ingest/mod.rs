@@ -117,7 +117,7 @@ pub fn replay<'c>(
         PayloadFormat::Record => record::beacon(&text, limits),
         PayloadFormat::Item(protocol) => {
             let limits = batch.context.limits;
-            let mut values = ValueBudget::of_request(limits);
+            let mut values = ValueBudget::of_request(limits, text.len());
             protocols::beacon(&text, &batch.context.translation(protocol), limits, &mut values)
         }
         PayloadFormat::Body | PayloadFormat::GzipBody => return decode_body(batch, body, &mut ids),
@@ -199,7 +199,8 @@ fn push_items<'c>(
     let sent_at = items.sent_at.and_then(native::time_of_sending);
     batch.context.envelope.sent_at = sent_at.or(batch.context.envelope.sent_at);
     let (translation, limits) = (batch.context.translation(protocol), batch.context.limits);
-    let mut values = ValueBudget::of_request(limits);
+    let bytes = items.texts.iter().map(|text| text.len()).sum();
+    let mut values = ValueBudget::of_request(limits, bytes);
     for text in &items.texts {
         let original = || OriginalPayload::new(text.as_bytes(), PayloadFormat::Item(protocol));
         let beacon = protocols::beacon(text, &translation, limits, &mut values);
@@ -230,7 +231,7 @@ fn decode_body<'c>(
         parts => parts?,
     };
     batch.context.envelope = parts.envelope.or(&batch.context.envelope);
-    let mut values = ValueBudget::of_request(limits);
+    let mut values = ValueBudget::of_request(limits, text.len());
     for text in parts.texts {
         let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
         let beacon = decode::beacon_within(text, limits, &mut values);

@@ -95,6 +95,25 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The weight that the values of a request of few bytes may have: some ten milliseconds of a worker.
+    const FREE_WEIGHT: usize = 25_000;
+    /// The same of an object that is a text inside of a beacon, of which a request may have a thousand.
+    const FREE_WEIGHT_OF_TEXT: usize = 200;
+    /// The bytes that allow one more.
+    const BYTES_OF_WEIGHT: usize = 4;
+
+    /// Returns the weight that the values of a request may have whose beacons have so many bytes. An item
+    /// of an array that is a number weighs one.
+    pub const fn weight_of_request(bytes: usize) -> usize {
+        Self::FREE_WEIGHT.saturating_add(bytes / Self::BYTES_OF_WEIGHT)
+    }
+
+    /// Returns the weight that the values of an object may have whose text, inside of a beacon, has so
+    /// many bytes.
+    pub const fn weight_of_text(bytes: usize) -> usize {
+        Self::FREE_WEIGHT_OF_TEXT.saturating_add(bytes / Self::BYTES_OF_WEIGHT)
+    }
+
     /// Returns larger limits, for requests in other collectors' protocols and those with a server key:
     /// SDKs send batches of up to 500 kB, and those of servers 1 MB and more.
     #[must_use]

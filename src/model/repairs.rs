@@ -86,7 +86,8 @@ impl Repairs {
 
     /// Notes a privacy repair at `pointer`, and forgets the originals of that place in all repairs.
     pub fn note(&mut self, rule: &'static str, pointer: LazyPointer<'_>) {
-        if self.list.iter().any(|repair| repair.original.is_some()) {
+        let keeps = self.originals == Originals::Keep;
+        if keeps && self.list.iter().any(|repair| repair.original.is_some()) {
             self.forget_at(&pointer());
         }
         self.add(rule, pointer, None);

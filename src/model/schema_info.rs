@@ -1,5 +1,7 @@
 //! The catalogue's facts about an event, apart from its validation rules.
 
+use serde_json::Value;
+
 use super::level::Level;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +16,25 @@ pub struct SchemaInfo {
     pub level: Option<Level>,
     /// `x-session-start`: whether the event starts a session.
     pub opens_session: bool,
-    /// `x-partition`: the members of `metadata` that become columns.
-    pub partition: &'static [&'static str],
+    /// `x-partition`: the members of `metadata` that become columns, each with the values that its column
+    /// may have.
+    pub partition: &'static [PartitionColumn],
+}
+
+/// A member of `metadata` by which events are stored apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PartitionColumn {
+    pub name: &'static str,
+    pub values: &'static [&'static str],
+}
+
+impl PartitionColumn {
+    /// Stands for each value that is not listed: a stranger must not open partitions.
+    pub const OTHER: &str = "other";
+
+    /// Returns the value of the column of an event whose metadata has this one.
+    pub fn column_value(&self, sent: &Value) -> &'static str {
+        let listed = self.values.iter().find(|value| sent == **value);
+        listed.copied().unwrap_or(Self::OTHER)
+    }
 }

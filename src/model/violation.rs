@@ -75,7 +75,7 @@ impl From<JsonError> for Violation {
         let code = match error.kind {
             JsonErrorKind::Syntax => Code::BadJson,
             JsonErrorKind::TooDeep => Code::TooDeep,
-            JsonErrorKind::TooManyValues => Code::TooComplex,
+            JsonErrorKind::TooManyValues | JsonErrorKind::TooManyForBytes => Code::TooComplex,
             JsonErrorKind::DuplicateKey => Code::DuplicateField,
             JsonErrorKind::NumberOutOfRange => Code::OutOfRange,
         };

@@ -7,7 +7,7 @@
 use super::Schema;
 use super::rule::{Format, Json, Node, NodeId, Others, Pattern, Rule, Types};
 use crate::model::level::Level;
-use crate::model::schema_info::SchemaInfo;
+use crate::model::schema_info::{PartitionColumn, SchemaInfo};
 
 /// The first bytes of a file; the last of them is the version of the format.
 pub(super) const MAGIC: [u8; 4] = *b"HWC\x01";
@@ -115,10 +115,14 @@ impl CatalogueReader {
                     _ => return None,
                 },
                 opens_session: self.boolean()?,
-                partition: self.texts()?,
+                partition: self.list(Self::partition)?,
             },
             nodes: self.list(Self::node)?,
         })
+    }
+
+    fn partition(&mut self) -> Option<PartitionColumn> {
+        Some(PartitionColumn { name: self.text()?, values: self.texts()? })
     }
 
     fn node(&mut self) -> Option<Node> {

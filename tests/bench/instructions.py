@@ -31,14 +31,14 @@ TOLERANCE = 0.05
 FLOOR = "floor"
 # Where valgrind counts: the function of instructions.rs that runs what is measured.
 COUNTED = "instructions::counted*"
-# What a beacon takes besides, however few bytes it has: the columns of its record, and up to fifty repairs.
-OF_A_BEACON = 400_000
-# What the values of a request take besides, which `limits.max_request_values` bounds: 5,000 each if its beacon fails and
-# is decoded again.
-OF_VALUES = 250_000_000
-# The most instructions of a byte that a client sends, inflated. 10 milliseconds for 100 kB are some 250: in workerd,
-# the row of page views takes 21 milliseconds for its 54 million.
-OF_A_BYTE = 250
+# What any request may take, whatever few bytes it has: 10 milliseconds of the built worker, which takes 21 for the 54
+# million of the row of page views.
+OF_A_REQUEST = 25_000_000
+# What each of its events may take besides: its record is written, whatever few bytes it has.
+OF_AN_EVENT = 65_000
+# The most instructions of a byte that a client sends, inflated, besides. The built worker takes 10 milliseconds for 60 to
+# 70 million instructions that read and check values, by scripts/bench hostile; this is as much for 100 kB.
+OF_A_BYTE = 680
 INSTALL = "valgrind is missing: install it (Debian: apt-get install valgrind), then run this again"
 SECONDS = 300
 
@@ -70,8 +70,8 @@ class Hostile:
 
     @property
     def of_a_byte(self) -> float:
-        """The instructions of a byte of its body, without those that few bytes may take."""
-        return max(0, self.instructions - self.beacons * OF_A_BEACON - OF_VALUES) / self.inflated
+        """The instructions of a byte of its body, without those that any request, and each event, may take."""
+        return max(0, self.instructions - OF_A_REQUEST - OF_AN_EVENT * self.beacons) / self.inflated
 
 
 def run(*command: str | Path, **variables: str) -> str:

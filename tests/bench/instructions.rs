@@ -144,9 +144,7 @@ fn run_hostile(name: &str) {
     // Tables are loaded first.
     drop(recipe.records(r#"[{"name":"page_view"},{"name":7}]"#));
     counted(|| {
-        let authorized =
-            ingest::authorize(&recipe.context, None, &recipe.config, None).request.unwrap();
-        let batch = ingest::post(&request, &authorized, &mut ids());
+        let batch = row.post(&request, &recipe.context, &recipe.config, &mut ids());
         drop(batch.map(|mut batch| by_destination(batch.take_records())));
     });
     println!("{} {}", body.len(), row.beacons);
@@ -177,7 +175,9 @@ impl Recipe {
         let mut recipe = Self::new("direct");
         // The body is not compressed here: to inflate it costs as much whatever is in it.
         recipe.config = config_with("direct", &row.config);
-        recipe.config.limits.max_body_bytes = recipe.config.limits.max_inflated_bytes;
+        for limits in [&mut recipe.config.limits, &mut recipe.config.larger_limits] {
+            limits.max_body_bytes = limits.max_inflated_bytes;
+        }
         recipe.context.user_agent = row.user_agent().or(recipe.context.user_agent);
         recipe
     }

@@ -35,8 +35,8 @@ def test_glue_tables_have_the_columns_of_the_list(table: str, resource: str, tim
 
 
 def test_lifted_columns_are_those_of_the_schemas(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"x-partition": ["team", "tag"]}')
-    (tmp_path / "b.json").write_text('{"x-partition": ["tag"]}')
+    (tmp_path / "a.json").write_text('{"x-partition": {"team": ["a"], "tag": ["b"]}}')
+    (tmp_path / "b.json").write_text('{"x-partition": {"tag": ["b"]}}')
     (tmp_path / "c.json").write_text("{}")
 
     assert columns.lifted(tmp_path) == ["metadata_tag", "metadata_team"]

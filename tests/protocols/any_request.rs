@@ -15,7 +15,7 @@ fn translate(protocol: Protocol, request: &ProtocolRequest<'_>) -> Option<usize>
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
     let items = protocols::items(protocol, request, &limits).ok()?;
-    let mut budget = ValueBudget::of_request(&limits);
+    let mut budget = ValueBudget::of_request(&limits, usize::MAX);
     for text in &items.texts {
         let first = protocols::beacon(text, &translation, &limits, &mut budget);
         let again = protocols::beacon(text, &translation, &limits, &mut budget);

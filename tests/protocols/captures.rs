@@ -133,7 +133,7 @@ impl CapturedItem {
 }
 
 fn item(text: &str, translation: &Translation<'_>) -> CapturedItem {
-    let mut budget = ValueBudget::of_request(translation.limits);
+    let mut budget = ValueBudget::of_request(translation.limits, text.len());
     let text = text.to_owned();
     let fields = match beacon(&text, translation, translation.limits, &mut budget) {
         Ok(beacon) => beacon.fields,

@@ -105,7 +105,8 @@ fn an_event_needs_its_required_keywords() {
     let event = |change: &dyn Fn(&mut Value)| {
         let mut schema = json!({
             "$schema": DRAFT, "$id": "/schemas/a_b.json", "title": "A", "description": "B.",
-            "x-version": "1.0.0", "x-level": "mid", "x-session-start": true, "x-partition": ["tag"],
+            "x-version": "1.0.0", "x-level": "mid", "x-session-start": true,
+            "x-partition": {"tag": ["a", "b"], "team": ["c"]},
         });
         change(&mut schema);
         compile::event::compile("a_b.json", &schema.to_string())
@@ -122,9 +123,16 @@ fn an_event_needs_its_required_keywords() {
         ("x-level", json!("urgent")),
         ("x-session-start", json!("yes")),
         ("x-partition", json!("tag")),
-        ("x-partition", json!(["Tag"])),
-        ("x-partition", json!(["a.b"])),
-        ("x-partition", json!(["tag", "tag"])),
+        ("x-partition", json!(["tag"])),
+        ("x-partition", json!({"Tag": ["a"]})),
+        ("x-partition", json!({"a.b": ["a"]})),
+        ("x-partition", json!({"tag": []})),
+        ("x-partition", json!({"tag": "a"})),
+        ("x-partition", json!({"tag": ["a", "a"]})),
+        ("x-partition", json!({"tag": [1]})),
+        ("x-partition", json!({"tag": [""]})),
+        ("x-partition", json!({"tag": ["a".repeat(65)]})),
+        ("x-partition", json!({"tag": (0..101).map(|it| it.to_string()).collect::<Vec<_>>()})),
         ("x-else", json!(1)),
         ("type", json!("text")),
     ] {

@@ -9,7 +9,7 @@ use headwater::schema::Schema;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::compile;
 use crate::oracle::{Pair, ours};
@@ -121,7 +121,11 @@ fn the_worker_loads_the_compilers_output() {
         let event =
             compile::event::compile(&format!("{}.json", schema.info.name), &content).unwrap();
         assert_eq!(schema.nodes, event.nodes, "{}", schema.info.name);
-        assert_eq!(schema.info.partition, event.partition);
+        for (column, (name, values)) in schema.info.partition.iter().zip(&event.partition) {
+            assert_eq!(column.name, name);
+            assert_eq!(column.values, values.as_slice());
+        }
+        assert_eq!(schema.info.partition.len(), event.partition.len());
         assert_eq!((schema.info.id, schema.info.version), (&*event.id, &*event.version));
     }
 }
@@ -189,7 +193,11 @@ fn the_events_have_their_levels_and_flags() {
         opening.map(|schema| schema.info.name).collect::<Vec<_>>(),
         ["app_open", "app_start"]
     );
-    assert_eq!(schema::find("order_placed").unwrap().info.partition, ["tag"]);
+    let [tag] = schema::find("order_placed").unwrap().info.partition else { panic!() };
+    assert_eq!((tag.name, tag.column_value(&json!("shop-ch"))), ("tag", "shop-ch"));
+    for other in [json!("stranger"), json!(7), json!(["shop-ch"]), json!("")] {
+        assert_eq!(tag.column_value(&other), "other");
+    }
 }
 
 /// Something else in place of one value of `document`, or one member or item less.

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from support import ROOT
 
+EVENTS = "/v1/events"
+PIXEL = "/v1/pixel.gif"
 Parts = list[tuple[str, int]]
 
 
@@ -24,12 +28,13 @@ class HostileRequest:
     beacons: int
     around: str = "[…]"
     agent: Parts = field(default_factory=list)
+    address: str = EVENTS
     content_type: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def body(self) -> bytes:
-        """The body, inflated."""
+        """The body, inflated; of a pixel its query, not encoded."""
         written = _written(self.beacon)
         beacons = [written.replace("¶", str(index)) for index in range(self.beacons)]
         return self.around.replace("…", ",".join(beacons), 1).encode()
@@ -48,6 +53,18 @@ class HostileRequest:
             **({"user-agent": agent} if agent else {}),
             **({"content-type": self.content_type} if self.content_type else {}),
         }
+
+    @property
+    def call(self) -> tuple[str, str, bytes | None, Mapping[str, str | bytes]]:
+        """The method, the address, the body and the headers, as a client sends them."""
+        if self.address == PIXEL:
+            headers = {name: value for name, value in self.headers.items() if name == "user-agent"}
+            return "GET", f"{PIXEL}?{quote(self.body, safe='=&+%')}", None, headers
+        return "POST", self.address, self.compressed, self.headers
+
+    def of_beacons(self, beacons: int) -> HostileRequest:
+        """The same with another number of beacons."""
+        return replace(self, beacons=beacons)
 
 
 def hostile_requests() -> dict[str, HostileRequest]:

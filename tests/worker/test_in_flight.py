@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.bare_workerd import BUILT, HOST, Running, built_files, running
+from bench.bare_workerd import HOST, Running, running
+from bench.wasm_memory import MODULES, files, memory
 from support.aws_call import Call
 from support.fake_firehose import FakeFirehose
 from support.fake_server import Answer
@@ -34,31 +35,6 @@ DEAREST = [
     "page views",
 ]
 
-# The memory is that of the instance, which only its creator sees.
-MAIN = b"""
-import "./instances.js";
-import Headwater, { Shard, Inspector } from "./index.js";
-const bytes = () => globalThis.instances.reduce((sum, instance) => sum + instance.exports.memory.buffer.byteLength, 0);
-export default {
-  fetch(request, env, context) {
-    if (new URL(request.url).pathname === "/memory") return new Response(String(bytes()));
-    return Headwater.fetch(request, env, context);
-  },
-};
-export { Shard, Inspector };
-"""
-INSTANCES = b"""
-globalThis.instances = [];
-const { Instance } = WebAssembly;
-WebAssembly.Instance = function (module, imports) {
-  const instance = new Instance(module, imports);
-  globalThis.instances.push(instance);
-  return instance;
-};
-"""
-MODULES = f'(name = "main.js", esModule = embed "main.js"), (name = "instances.js", esModule = embed "instances.js"), {BUILT}'
-
-
 class HeldFirehose(FakeFirehose):
     """Answers nothing until it is released."""
 
@@ -74,9 +50,8 @@ class HeldFirehose(FakeFirehose):
 @contextmanager
 def worker(peer: HeldFirehose, delivery: str) -> Iterator[Running]:
     """A worker in a workerd of its own, with its shards in the same isolate."""
-    files = {**built_files(), "main.js": MAIN, "instances.js": INSTANCES}
     settings = {"delivery": delivery, "delivery_timeout_ms": 30_000}
-    with running(MODULES, settings, peer.url, files) as bare:
+    with running(MODULES, settings, peer.url, files()) as bare:
         wait_until(lambda: _is_up(bare.port), SECONDS)
         yield bare
 
@@ -99,11 +74,6 @@ def _request(
         return answer
     finally:
         connection.close()
-
-
-def memory(port: int) -> int:
-    """The bytes of Wasm's memory, which never shrinks."""
-    return int(_request(port, "GET", "/memory").text)  # type: ignore[attr-defined]
 
 
 def post(port: int, row: HostileRequest) -> http.client.HTTPResponse:

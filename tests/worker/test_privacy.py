@@ -160,7 +160,7 @@ def test_a_failed_event_is_stripped_as_an_event_is(
     assert not failed.keys() & {"device_id", "ip", "user_agent"}
     for name in ("device_id", "session_id", "user_id"):
         assert str(IDENTIFIED[name]) not in str(failed)
-    assert '"seq":"x"' in failed["original"]
+    assert '"seq": "x"' in failed["original"]
 
 
 def test_a_pixel_carries_the_signals_too(private: Worker, peer: FakeFirehose) -> None:

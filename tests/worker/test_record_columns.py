@@ -85,9 +85,9 @@ def test_a_view_finds_what_is_left_out(peer: FakeFirehose, more: dict[str, Any])
         assert not other.keys() & {"date", "hour", "local_hour", "day_part"}
 
 
-def test_lifted_metadata_is_a_column_if_derived_columns_are_wanted(peer: FakeFirehose) -> None:
+def test_a_partition_is_a_column_whatever_columns_are_wanted(peer: FakeFirehose) -> None:
     order = {"name": "order_placed", "props": {"total": 1, "currency": "CHF"}, "metadata": {"tag": "shop-ch", "other": "x"}}
-    for columns_ in ({"derived": True}, {"drop": ["metadata"]}):
+    for columns_ in ({}, {"derived": True}, {"drop": ["metadata"]}):
         (record,) = written([order], peer, {"columns": columns_})
         assert record["metadata_tag"] == "shop-ch"
         assert "metadata_other" not in record

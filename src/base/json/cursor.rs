@@ -1,19 +1,29 @@
 //! Steps through the tokens of a JSON text, once.
 //!
-//! A step that returns `None` found something that is not JSON. It never judges what a string's
-//! escapes or a number's digits mean: the caller does, with serde_json.
+//! A step that returns `None` found something that is not JSON.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 use super::scan::unescaped_prefix_len;
+use super::strings::{escape_len, unescaped};
 
 /// A string as written.
 #[derive(Clone, Copy)]
 pub enum Quoted<'a> {
     /// Its content, which has no escape.
     Plain(&'a str),
-    /// With its quotes.
+    /// Its content, whose escapes are valid; half of a surrogate pair may be one of them.
     Escaped(&'a str),
+}
+
+impl<'a> Quoted<'a> {
+    /// Returns its text, with U+FFFD for each lone surrogate.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Plain(content) => Some(Cow::Borrowed(content)),
+            Self::Escaped(content) => unescaped(content).map(|(text, _)| Cow::Owned(text)),
+        }
+    }
 }
 
 /// A place in a text.
@@ -25,6 +35,11 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
+    }
+
+    /// Returns how many bytes of the text are before this place.
+    pub const fn position(&self) -> usize {
+        self.at
     }
 
     /// Skips white space and returns the next byte.
@@ -53,7 +68,6 @@ impl<'a> Cursor<'a> {
 
     /// Steps over a string, which begins here.
     pub fn quoted(&mut self) -> Option<Quoted<'a>> {
-        let opening = self.at;
         self.step();
         let start = self.at;
         let mut is_escaped = false;
@@ -63,25 +77,24 @@ impl<'a> Cursor<'a> {
                 b'"' => break,
                 b'\\' => {
                     is_escaped = true;
-                    self.at = self.at.saturating_add(2);
+                    self.at = self.at.saturating_add(escape_len(self.rest())?);
                 }
                 _ => return None,
             }
         }
-        let end = self.at;
+        let content = self.text.get(start..self.at)?;
         self.step();
-        match is_escaped {
-            false => self.text.get(start..end).map(Quoted::Plain),
-            true => self.text.get(opening..self.at).map(Quoted::Escaped),
-        }
+        Some(if is_escaped { Quoted::Escaped(content) } else { Quoted::Plain(content) })
     }
 
-    /// Returns the text of what may be a number.
-    pub fn digits(&mut self) -> Option<&'a str> {
-        let of_number =
-            |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-        let length = self.rest().iter().take_while(of_number).count();
-        let start = self.at;
+    /// Steps over a number, and returns its text.
+    pub fn number(&mut self) -> Option<&'a str> {
+        let (rest, start) = (self.rest(), self.at);
+        let digits = digits_len(rest, 0);
+        // Most numbers are integers without a sign.
+        let is_integer = (digits == 1 || digits > 1 && rest.first() != Some(&b'0'))
+            && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        let length = if is_integer { digits } else { number_len(rest)? };
         self.at = start.saturating_add(length);
         self.text.get(start..self.at)
     }
@@ -98,7 +111,7 @@ impl<'a> Cursor<'a> {
         let first = self.peek()?;
         let start = self.at;
         match first {
-            b'"' => drop(self.checked_string()?),
+            b'"' => drop(self.quoted()?),
             b'{' => {
                 let depth = depth.checked_sub(1)?;
                 self.members(|cursor, _| cursor.skip(depth).map(drop))?;
@@ -110,10 +123,7 @@ impl<'a> Cursor<'a> {
             b't' => self.word("true")?,
             b'f' => self.word("false")?,
             b'n' => self.word("null")?,
-            _ => {
-                let digits = self.digits()?;
-                (is_plain(digits) || is_json(digits)).then_some(())?;
-            }
+            _ => drop(self.number()?),
         }
         self.text.get(start..self.at)
     }
@@ -128,7 +138,7 @@ impl<'a> Cursor<'a> {
             return Some(());
         }
         loop {
-            let key = (self.peek()? == b'"').then(|| self.checked_string())??;
+            let key = (self.peek()? == b'"').then(|| self.quoted())??;
             self.takes(b':').then(|| member(self, key))??;
             if !self.takes(b',') {
                 return self.takes(b'}').then_some(());
@@ -150,27 +160,43 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over a string whose escapes are valid.
-    fn checked_string(&mut self) -> Option<Quoted<'a>> {
-        let string = self.quoted()?;
-        match string {
-            Quoted::Plain(_) => Some(string),
-            Quoted::Escaped(quoted) => is_json(quoted).then_some(string),
-        }
-    }
-
     fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 }
 
-/// Whether `digits` are an integer below 10^19, without a sign.
-pub fn is_plain(digits: &str) -> bool {
-    matches!(digits.as_bytes(), [b'0'] | [b'1'..=b'9', ..])
-        && digits.len() < 20
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
+/// Returns the length of the number that `text` begins with.
+/// Source: <https://www.rfc-editor.org/rfc/rfc8259#section-6>
+fn number_len(text: &[u8]) -> Option<usize> {
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let whole = digits_len(text, sign);
+    let mut end = match text.get(sign)? {
+        // No digit may follow, so the number ends here.
+        b'0' => sign.saturating_add(1),
+        _ if whole == 0 => return None,
+        _ => sign.saturating_add(whole),
+    };
+    let fraction_or_exponent = |end: usize| matches!(text.get(end), Some(b'.' | b'e' | b'E'));
+    if !fraction_or_exponent(end) {
+        return Some(end);
+    }
+    if text.get(end) == Some(&b'.') {
+        let start = end.saturating_add(1);
+        end = start.saturating_add(digits_len(text, start));
+        (end > start).then_some(())?;
+    }
+    if let Some(b'e' | b'E') = text.get(end) {
+        let sign = end.saturating_add(1);
+        let has_sign = matches!(text.get(sign), Some(b'+' | b'-'));
+        let start = sign.saturating_add(usize::from(has_sign));
+        end = start.saturating_add(digits_len(text, start));
+        (end > start).then_some(())?;
+    }
+    Some(end)
 }
 
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
+/// Returns how many digits there are from `start` on.
+fn digits_len(text: &[u8], start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())
 }

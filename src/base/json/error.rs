@@ -11,11 +11,19 @@ pub struct JsonError {
     pub message: String,
 }
 
+impl JsonError {
+    /// Whether the text would cost too much to read.
+    pub const fn is_of_cost(&self) -> bool {
+        matches!(self.kind, JsonErrorKind::TooManyValues | JsonErrorKind::TooManyForBytes)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonErrorKind {
     Syntax,
     TooDeep,
     TooManyValues,
+    TooManyForBytes,
     DuplicateKey,
     /// A number exceeds the range of a double.
     NumberOutOfRange,
@@ -29,6 +37,11 @@ pub fn too_large(pointer: String) -> JsonError {
 pub fn too_many_values(max: usize) -> JsonError {
     let message = format!("beacon has more than {max} values");
     JsonError { kind: JsonErrorKind::TooManyValues, pointer: String::new(), message }
+}
+
+pub fn too_many_for_bytes() -> JsonError {
+    let message = "beacon has more values than its bytes allow".to_owned();
+    JsonError { kind: JsonErrorKind::TooManyForBytes, pointer: String::new(), message }
 }
 
 pub fn comes_twice(key: &str, pointer: String) -> JsonError {

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::{JsonError, comes_twice};
-use super::strings::unquoted;
+use super::strings::unescaped;
 use crate::base::text::escape_json_pointer;
 
 /// Every field of an object in the order of its text, duplicates included. An object of more than
@@ -22,7 +22,9 @@ impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The raw text is valid JSON, so only a lone surrogate can still be wrong.
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        unquoted(text).map(|(name, _)| Self(name)).map_err(D::Error::custom)
+        let content = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+        let name = unescaped(content).map(|(name, _)| Self(name));
+        name.ok_or_else(|| D::Error::custom("a key is no text"))
     }
 }
 

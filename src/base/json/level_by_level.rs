@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use super::error::{JsonError, JsonErrorKind, comes_twice, not_json, too_large};
 use super::place::{JsonPlace, PointerStep};
 use super::reader::{JsonReader, is_finite};
-use super::strings::{Wtf8, without_lone_surrogates};
 
 /// What the text of an object reads as, and the pointers of its repairs.
 pub struct LevelByLevel {
@@ -128,5 +127,40 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
         }
         deserializer.deserialize_map(LevelVisitor)
+    }
+}
+
+/// Replaces each lone surrogate, three bytes in WTF-8, by U+FFFD. A script that cuts a text inside
+/// a character leaves one.
+fn without_lone_surrogates(bytes: Vec<u8>) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // Only the first of the three bytes counts: each makes a chunk of its own.
+        if chunk.invalid().first() == Some(&0xed) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// The bytes of a JSON text, in which escapes may be lone surrogates.
+struct Wtf8(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Wtf8 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Wtf8;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                Ok(Wtf8(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }

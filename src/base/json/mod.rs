@@ -9,7 +9,7 @@
 //! serde_json's message.
 
 pub mod body_shape;
-mod cursor;
+pub mod cursor;
 mod error;
 mod fields;
 pub mod from_json;
@@ -18,6 +18,7 @@ mod level_by_level;
 mod place;
 mod reader;
 pub mod scan;
+pub mod splice;
 mod strings;
 #[cfg(test)]
 mod tests;

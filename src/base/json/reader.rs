@@ -7,16 +7,20 @@ use serde_json::map::Entry;
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use super::cursor::{Cursor, Quoted, is_plain};
-use super::error::{JsonError, JsonErrorKind, comes_twice, not_json, too_large, too_many_values};
+use super::cursor::{Cursor, Quoted};
+use super::error::{
+    JsonError, JsonErrorKind, comes_twice, not_json, too_large, too_many_for_bytes, too_many_values,
+};
 use super::place::{JsonPlace, PointerStep};
-use super::strings::unquoted;
+use super::strings::unescaped;
 
 /// Reads one text.
 pub struct JsonReader {
     /// Levels of objects and arrays, the beacon itself included.
     max_depth: usize,
     max_values: usize,
+    /// The weight of the values that may still be read.
+    pub weight_left: usize,
     /// The values that were read: the members of objects and the items of arrays, at any depth. An
     /// object with members counts as five.
     pub values: usize,
@@ -43,25 +47,41 @@ impl JsonReader {
     /// of a node with room for eleven.
     const VALUES_OF_OBJECT: usize = 4;
 
+    /// What each of these takes to process besides, in numbers of an array. A late key is searched for
+    /// among many others of its object.
+    const WEIGHT_OF_TEXT: usize = 1;
+    const WEIGHT_OF_ESCAPES: usize = 1;
+    const WEIGHT_OF_SUSPECT: usize = 3;
+    const WEIGHT_OF_KEY: usize = 1;
+    const WEIGHT_OF_LATE_KEY: usize = 2;
+    const WEIGHT_OF_OBJECT: usize = 2;
+    const WEIGHT_OF_ARRAY: usize = 1;
+    const MANY_KEYS: usize = 32;
+
     /// One more than is ever listed, so that the list can show that there were more.
     pub const MAX_READER_REPAIRS: usize = 51;
 
-    pub const fn new(max_depth: usize, max_values: usize) -> Self {
+    pub const fn new(max_depth: usize, max_values: usize, max_weight: usize) -> Self {
         let reader_repairs = Vec::new();
-        Self { max_depth, max_values, values: 0, reader_repairs, pointer_bytes: 0 }
+        let weight_left = max_weight;
+        Self { max_depth, max_values, weight_left, values: 0, reader_repairs, pointer_bytes: 0 }
     }
 
     /// Reads the text of an object.
     pub fn beacon(&mut self, text: &str) -> Result<Map<String, Value>, JsonError> {
-        self.whole(text).map_err(|stop| match (check_syntax(text), stop) {
+        self.whole(text).map_err(|stop| {
+            let found = match stop {
+                // The rest of such a text is not read.
+                Stop::Error(error) if error.is_of_cost() => return *error,
+                Stop::Error(error) => *error,
+                Stop::Syntax => JsonError {
+                    kind: JsonErrorKind::Syntax,
+                    pointer: String::new(),
+                    message: "beacon is not JSON".to_owned(),
+                },
+            };
             // Anything else that is wrong counts only in a text that is JSON.
-            (Err(error), _) => not_json(error),
-            (Ok(()), Stop::Error(error)) => *error,
-            (Ok(()), Stop::Syntax) => JsonError {
-                kind: JsonErrorKind::Syntax,
-                pointer: String::new(),
-                message: "beacon is not JSON".to_owned(),
-            },
+            check_object(text).map_or_else(not_json, |()| found)
         })
     }
 
@@ -89,9 +109,14 @@ impl JsonReader {
             return Ok(object);
         }
         self.values = self.values.saturating_add(Self::VALUES_OF_OBJECT);
+        self.weigh(Self::WEIGHT_OF_OBJECT)?;
         loop {
             let Some(b'"') = cursor.peek() else { return Err(Stop::Syntax) };
-            let (key, is_repaired) = string(cursor)?;
+            self.weigh(match object.len() < Self::MANY_KEYS {
+                true => Self::WEIGHT_OF_KEY,
+                false => Self::WEIGHT_OF_LATE_KEY,
+            })?;
+            let (key, is_repaired) = self.string(cursor)?;
             if !cursor.takes(b':') {
                 return Err(Stop::Syntax);
             }
@@ -122,6 +147,7 @@ impl JsonReader {
         if cursor.takes(b']') {
             return Ok(items);
         }
+        self.weigh(Self::WEIGHT_OF_ARRAY)?;
         loop {
             items.push(self.value(cursor, place.inner(PointerStep::Index(items.len())))?);
             if !cursor.takes(b',') {
@@ -136,10 +162,15 @@ impl JsonReader {
             return Err(Stop::Error(Box::new(too_many_values(self.max_values))));
         }
         self.values = self.values.saturating_add(1);
+        self.weigh(1)?;
         let word = |word: Option<()>, value| word.map(|()| value).ok_or(Stop::Syntax);
         match first {
             b'"' => {
-                let (text, is_repaired) = string(cursor)?;
+                let (text, is_repaired) = self.string(cursor)?;
+                self.weigh(match is_suspect(&text) {
+                    true => Self::WEIGHT_OF_TEXT.saturating_add(Self::WEIGHT_OF_SUSPECT),
+                    false => Self::WEIGHT_OF_TEXT,
+                })?;
                 self.note_if(is_repaired, place);
                 Ok(Value::String(text))
             }
@@ -150,6 +181,23 @@ impl JsonReader {
             b'n' => word(cursor.word("null"), Value::Null),
             _ => number(cursor, place),
         }
+    }
+
+    /// Reads a string, with U+FFFD for each lone surrogate. Returns whether there was one.
+    fn string(&mut self, cursor: &mut Cursor<'_>) -> Result<(String, bool), Stop> {
+        match cursor.quoted().ok_or(Stop::Syntax)? {
+            Quoted::Plain(content) => Ok((content.to_owned(), false)),
+            Quoted::Escaped(content) => {
+                self.weigh(Self::WEIGHT_OF_ESCAPES)?;
+                unescaped(content).ok_or(Stop::Syntax)
+            }
+        }
+    }
+
+    fn weigh(&mut self, weight: usize) -> Result<(), Stop> {
+        let left = self.weight_left.checked_sub(weight);
+        self.weight_left = left.ok_or_else(|| Stop::Error(Box::new(too_many_for_bytes())))?;
+        Ok(())
     }
 
     /// Notes that the text or the key at `place` was repaired.
@@ -177,24 +225,50 @@ impl JsonReader {
     }
 }
 
-/// Reads a string, with U+FFFD for each lone surrogate. Returns whether there was one.
-fn string(cursor: &mut Cursor<'_>) -> Result<(String, bool), Stop> {
-    match cursor.quoted().ok_or(Stop::Syntax)? {
-        Quoted::Plain(content) => Ok((content.to_owned(), false)),
-        Quoted::Escaped(quoted) => unquoted(quoted).map_err(|_| Stop::Syntax),
-    }
+/// Whether a short text may need a repair, or be redacted: such a text takes several times what others
+/// take, for few bytes.
+fn is_suspect(text: &str) -> bool {
+    const SHORT: usize = 32;
+    let bytes = text.as_bytes();
+    let is_blank = |byte: Option<&u8>| byte.is_some_and(|byte| *byte <= b' ');
+    bytes.len() <= SHORT
+        && (is_blank(bytes.first())
+            || is_blank(bytes.last())
+            || bytes.iter().any(|byte| matches!(byte, b'%' | b'/' | b':' | b'=' | b'@')))
 }
 
 fn number(cursor: &mut Cursor<'_>, place: JsonPlace<'_>) -> Result<Value, Stop> {
-    let digits = cursor.digits().ok_or(Stop::Syntax)?;
-    if is_plain(digits) {
-        return digits.parse::<u64>().map(Value::from).map_err(|_| Stop::Syntax);
+    let digits = cursor.number().ok_or(Stop::Syntax)?;
+    if let Some(plain) = plain(digits) {
+        return Ok(Value::from(plain));
     }
-    let number = serde_json::from_str(digits).map_err(|_| Stop::Syntax)?;
+    let number = digits.parse().map_err(|_| Stop::Syntax)?;
     match is_finite(&number) {
         true => Ok(Value::Number(number)),
         false => Err(Stop::Error(Box::new(too_large(place.pointer())))),
     }
+}
+
+/// Returns a number that is an integer without a sign, of so few digits that none is lost.
+fn plain(digits: &str) -> Option<u64> {
+    const MAX_DIGITS: usize = 19;
+    if digits.len() > MAX_DIGITS {
+        return None;
+    }
+    digits.bytes().try_fold(0_u64, |value, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        Some(value.wrapping_mul(10).wrapping_add(u64::from(digit)))
+    })
+}
+
+/// As [`check_syntax`], but a text without an error costs less.
+fn check_object(text: &str) -> Result<(), serde_json::Error> {
+    /// The levels that serde_json reads.
+    const MAX_DEPTH: usize = 127;
+    let mut cursor = Cursor::new(text);
+    let is_object =
+        cursor.peek() == Some(b'{') && cursor.skip(MAX_DEPTH).is_some() && cursor.peek().is_none();
+    if is_object { Ok(()) } else { check_syntax(text) }
 }
 
 /// Returns serde_json's error if `text` is not one object in JSON. Keeps nothing of it.
@@ -230,8 +304,12 @@ pub fn number_of(text: &str) -> Option<Number> {
 
 /// Whether `number` is within the range of a double, unlike 1e999.
 pub fn is_finite(number: &Number) -> bool {
-    // Only an exponent or hundreds of digits can exceed the range.
+    /// A number of so many characters, with an exponent of two digits, is below 10^300.
+    const SHORT: usize = 200;
     let digits = number.as_str();
-    let could_be_past = digits.len() > 300 || digits.contains(['e', 'E']);
-    !could_be_past || number.as_f64().is_some_and(f64::is_finite)
+    let exponent =
+        digits.rsplit(['e', 'E']).next().filter(|exponent| exponent.len() < digits.len());
+    let is_small = |exponent: &str| exponent.trim_start_matches(['+', '-']).len() <= 2;
+    digits.len() <= SHORT && exponent.is_none_or(is_small)
+        || number.as_f64().is_some_and(f64::is_finite)
 }

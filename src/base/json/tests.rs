@@ -5,7 +5,7 @@ use super::level_by_level::LevelByLevel;
 use super::*;
 
 fn read(text: &str) -> Result<(Value, Vec<String>), (JsonErrorKind, String, String)> {
-    let mut reader = JsonReader::new(4, 10_000);
+    let mut reader = JsonReader::new(4, 10_000, usize::MAX);
     match reader.beacon(text) {
         Ok(object) => Ok((Value::Object(object), reader.reader_repairs)),
         Err(error) => Err((error.kind, error.pointer, error.message)),
@@ -194,7 +194,7 @@ fn a_syntax_error_comes_before_any_other() {
 #[test]
 fn values_are_counted_at_any_depth() {
     let read = |text: &str, max| {
-        let mut reader = JsonReader::new(4, max);
+        let mut reader = JsonReader::new(4, max, usize::MAX);
         reader.beacon(text).map(|_| reader.values).map_err(|error| (error.kind, error.message))
     };
     for (text, values, objects) in [
@@ -238,6 +238,17 @@ proptest! {
         ),
     ) {
         let text = format!("{{{}}}", pairs.join(","));
+        prop_assert_eq!(read(&text), level_by_level(&text));
+    }
+
+    #[test]
+    fn both_ways_read_the_same_of_escapes(
+        texts in proptest::collection::vec(
+            r#"(\\u(d83d|D83D|de00|DE00|dbff|0041|00e9|ffff|00|d83)|\\[bfnrtx/"\\]|a|é|\.){0,5}"#, 1..4,
+        ),
+        numbers in proptest::collection::vec(r"-?[0-9]{1,22}(\.[0-9]{0,2})?([eE][-+]?[0-9]{0,3})?", 1..4),
+    ) {
+        let text = format!("{{\"a\":[\"{}\"],\"b\":[{}]}}", texts.join("\",\""), numbers.join(","));
         prop_assert_eq!(read(&text), level_by_level(&text));
     }
 

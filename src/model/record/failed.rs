@@ -53,7 +53,10 @@ pub fn failure(
 fn printable(bytes: &[u8]) -> Option<&str> {
     let escaped_long =
         |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-    std::str::from_utf8(bytes).ok().filter(|text| !text.contains(escaped_long))
+    let text = std::str::from_utf8(bytes).ok()?;
+    // Each byte of most originals is a character without an escape.
+    let is_plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_plain || !text.contains(escaped_long)).then_some(text)
 }
 
 fn base64(bytes: &[u8]) -> String {

@@ -105,10 +105,26 @@ enum At<'a> {
 
 impl At<'_> {
     fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        self.write(&mut pointer);
+        pointer
+    }
+
+    fn write(&self, pointer: &mut String) {
+        let key = |pointer: &mut String, key: &str| {
+            pointer.push('/');
+            pointer.push_str(&escaped(key));
+        };
         match self {
-            Self::Field(key) => format!("/{}", escaped(key)),
-            Self::Member(parent, key) => format!("{}/{}", parent.pointer(), escaped(key)),
-            Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+            Self::Field(name) => key(pointer, name),
+            Self::Member(parent, name) => {
+                parent.write(pointer);
+                key(pointer, name);
+            }
+            Self::Item(parent, index) => {
+                parent.write(pointer);
+                key(pointer, &index.to_string());
+            }
         }
     }
 }
@@ -191,12 +207,14 @@ fn replace(value: &mut Value, new: Value, repair: &'static str, at: At<'_>, repa
 }
 
 /// Parses an object that a client encoded twice, and converts the empty array that PHP writes for
-/// an empty object. Its depth, size and number of values have the protocol's default limits.
+/// an empty object. Its depth, size and number of values have the protocol's default limits, and its values
+/// not many more than its bytes allow.
 fn json_text(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
     let read = |value: &Value| {
         let text = value.as_str()?.trim();
         let limits = Limits::default();
-        let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values);
+        let weight = Limits::weight_of_text(text.len());
+        let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values, weight);
         let is_read = text.starts_with('{') && text.len() <= limits.max_beacon_bytes;
         is_read.then(|| reader.beacon(text).ok().map(Value::Object))?
     };

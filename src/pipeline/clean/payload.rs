@@ -14,8 +14,8 @@ use crate::model::repairs::{LazyPointer, Repairs};
 pub const PAYLOAD: &str = "payload";
 
 /// The fields of a beacon, and those of its `props`, that hold a URL.
-const FIELDS: [&str; 2] = ["url", "referrer"];
-const PROPS: [&str; 2] = ["href", "link"];
+pub const FIELDS: [&str; 2] = ["url", "referrer"];
+pub const PROPS: [&str; 2] = ["href", "link"];
 
 /// The types in <https://www.iana.org/assignments/media-types>, so that no content is mistaken for
 /// a type.
@@ -33,19 +33,12 @@ const MEDIA_TYPES: [&str; 11] = [
     "video",
 ];
 
-/// Longer than any of the schemes below.
-const MAX_SCHEME: usize = 16;
-
 /// The most characters of a type and of a subtype (RFC 6838, section 4.2).
 const MAX_SUBTYPE: usize = 127;
 
 /// Removes the content of a beacon's URLs, and notes each repair.
 pub fn beacon(fields: &mut Map<String, Value>, repairs: &mut Repairs) {
-    without(fields, &mut |pointer| repairs.note(PAYLOAD, pointer));
-}
-
-/// As [`beacon`], but passes each pointer to `removed`.
-pub fn without(fields: &mut Map<String, Value>, removed: &mut dyn FnMut(LazyPointer<'_>)) {
+    let removed: &mut dyn FnMut(LazyPointer<'_>) = &mut |pointer| repairs.note(PAYLOAD, pointer);
     for name in FIELDS {
         if let Some(value) = fields.get_mut(name) {
             address(value, &Place { above: None, step: Step::Key(name) }, removed);
@@ -148,7 +141,7 @@ pub fn left_of_text(text: &str) -> Option<String> {
         return None;
     }
     let (scheme, rest) = bare.split_once(':')?;
-    if self::scheme(scheme) != "data" {
+    if !is_scheme(scheme, "data") {
         return None;
     }
     let (head, _) = rest.split_once(',')?;
@@ -160,7 +153,7 @@ pub fn left_of_text(text: &str) -> Option<String> {
         trimmed if essence.len() > trimmed.len() => media_type(rest).is_some(),
         trimmed => is_type(trimmed) || is_base64(trimmed) || parts.any(is_base64),
     };
-    is_url.then(|| format!("data:{}", media_type(rest).unwrap_or_default()))
+    is_url.then(|| data_url(rest))
 }
 
 /// Returns the rest of a text that is a `javascript:` or `vbscript:` URL with content; none for all
@@ -171,17 +164,13 @@ pub fn left_of_script(text: &str) -> Option<String> {
     (!script.starts_with(char::is_whitespace)).then_some(left)
 }
 
-/// Returns the scheme before a colon. Browsers ignore control characters and spaces before it, and
-/// tabs and line feeds in it.
+/// Whether the scheme before a colon is `name`. Browsers ignore control characters and spaces before it,
+/// and tabs and line feeds in it.
 /// Source: <https://url.spec.whatwg.org/#concept-basic-url-parser>
-fn scheme(before: &str) -> String {
-    let scheme: String = before
-        .trim_start_matches(|it: char| it <= ' ')
-        .chars()
-        .filter(|it| !matches!(it, '\t' | '\n' | '\r'))
-        .take(MAX_SCHEME)
-        .collect();
-    scheme.to_ascii_lowercase()
+fn is_scheme(before: &str, name: &str) -> bool {
+    let of_scheme = |it: &char| !matches!(it, '\t' | '\n' | '\r');
+    let scheme = before.trim_start_matches(|it: char| it <= ' ').chars().filter(of_scheme);
+    scheme.map(|it| it.to_ascii_lowercase()).eq(name.chars())
 }
 
 /// Whether `essence` has the form of a media type.
@@ -195,24 +184,32 @@ fn is_type(essence: &str) -> bool {
 }
 
 /// Returns the rest of a URL that holds content; none for all others.
-fn left_of(address: &str) -> Option<String> {
+pub fn left_of(address: &str) -> Option<String> {
     // As most URLs do.
     if address.starts_with("http") {
         return None;
     }
     let (scheme, rest) = address.split_once(':')?;
-    let scheme = self::scheme(scheme);
-    let left = match scheme.as_str() {
-        "data" => format!("data:{}", media_type(rest).unwrap_or_default()),
-        "javascript" | "vbscript" => format!("{scheme}:"),
-        _ => return None,
+    let known = ["data", "javascript", "vbscript"].into_iter().find(|name| is_scheme(scheme, name));
+    let left = match known? {
+        "data" => data_url(rest),
+        script => [script, ":"].concat(),
     };
     (left != address).then_some(left)
 }
 
+/// Returns what is left of a `data:` URL, of which `rest` comes after the scheme.
+fn data_url(rest: &str) -> String {
+    ["data:", &media_type(rest).unwrap_or_default()].concat()
+}
+
 /// Returns the media type after `data:`, without its parameters.
 fn media_type(rest: &str) -> Option<String> {
-    let essence = rest.split([',', ';']).next()?.trim().to_ascii_lowercase();
+    let essence = rest.split([',', ';']).next()?.trim();
+    if !essence.contains('/') {
+        return None;
+    }
+    let essence = essence.to_ascii_lowercase();
     let (kind, _) = essence.split_once('/')?;
     let is_known = MEDIA_TYPES.contains(&kind) || kind.starts_with("x-");
     (is_known && is_type(&essence)).then_some(essence)

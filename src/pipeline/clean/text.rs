@@ -34,7 +34,7 @@ pub fn cleaned(text: &str) -> Option<Cleaned> {
         current = &stripped;
         cleaned.repairs.push(CONTROL_CHARACTERS);
     }
-    let unescaped = unescaped(current);
+    let unescaped = current.contains('\\').then(|| unescaped(current)).flatten();
     if let Some(unescaped) = &unescaped {
         current = unescaped;
         cleaned.repairs.push(HEX_QUOTE);

@@ -67,19 +67,34 @@ impl From<Violation> for ProtocolError {
     }
 }
 
-/// How many values the beacons of a request may still have.
+/// How many values the beacons of a request may still have, and their weight: what they take to
+/// process, in numbers of an array. A text weighs as much as two, one that may need a repair as five, a key
+/// as one, one behind 32 others as two, and an object with members as three.
 #[derive(Debug)]
-pub struct ValueBudget(usize);
+pub struct ValueBudget {
+    values: usize,
+    weight: usize,
+}
 
 impl ValueBudget {
-    pub const fn of_request(limits: &Limits) -> Self {
-        Self(limits.max_request_values)
+    pub const fn unlimited() -> Self {
+        Self { values: usize::MAX, weight: usize::MAX }
+    }
+
+    /// Returns the budget of a request whose beacons have so many bytes.
+    pub fn of_request(limits: &Limits, bytes: usize) -> Self {
+        Self { values: limits.max_request_values, weight: Limits::weight_of_request(bytes) }
+    }
+
+    /// Returns the budget of an object of so many bytes that is a text inside of a beacon.
+    pub const fn of_text(bytes: usize) -> Self {
+        Self { values: usize::MAX, weight: Limits::weight_of_text(bytes) }
     }
 }
 
 /// Reads one beacon from its text.
 pub fn beacon(text: &str, limits: &Limits) -> Result<Beacon, Violation> {
-    beacon_within(text, limits, &mut ValueBudget(usize::MAX))
+    beacon_within(text, limits, &mut ValueBudget::unlimited())
 }
 
 /// Reads one beacon of a request from its text; its values are taken from `budget`.
@@ -98,12 +113,18 @@ pub fn beacon_within(
         let message = format!("a beacon must be an object, not {}", type_name(&other));
         return Err(Violation::whole(Code::WrongType, message));
     }
-    let of_request = budget.0 < limits.max_beacon_values;
-    let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values.min(budget.0));
+    let of_request = budget.values < limits.max_beacon_values;
+    let max_values = limits.max_beacon_values.min(budget.values);
+    let mut reader = JsonReader::new(limits.max_depth, max_values, budget.weight);
     let read = reader.beacon(text);
-    budget.0 = budget.0.saturating_sub(reader.values);
+    budget.values = budget.values.saturating_sub(reader.values);
+    budget.weight = reader.weight_left;
     let fields = read.map_err(|error| match error.kind {
         JsonErrorKind::TooManyValues => too_complex(limits, of_request),
+        JsonErrorKind::TooManyForBytes => {
+            let message = "request has more values than its bytes allow";
+            Violation::whole(Code::TooComplex, message)
+        }
         _ => error.into(),
     })?;
     let reader_repairs =

@@ -8,7 +8,6 @@
 
 use chrono::{DateTime, Timelike, Utc};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::base::url::split_scheme;
 use crate::model::consent::PrivacySignal;
@@ -181,10 +180,9 @@ pub(super) fn of_event(
     line.json(Column::SampleRate, sample.map(SampleRate::share));
     line.json(Column::Props, event.props.as_ref());
     line.json(Column::Metadata, event.metadata.as_ref());
-    let is_lifted = line.writes_derived(Column::Metadata);
     let mut line = line.into_line();
-    for (key, value) in lifted(event).filter(|_| is_lifted) {
-        line.json(&format!("metadata_{key}"), Some(value));
+    for (key, value) in partitions(event) {
+        line.text(&format!("metadata_{key}"), Some(value));
     }
     line
 }
@@ -228,8 +226,11 @@ fn version(version: &Option<String>, stripped: Option<PrivacySignal>) -> Option<
     }
 }
 
-/// Returns the members of an event's metadata that its schema lifts into columns.
-fn lifted(event: &Event) -> impl Iterator<Item = (&'static str, &Value)> {
+/// Returns the partition keys of an event's schema that its metadata has, with the values of their columns.
+fn partitions(event: &Event) -> impl Iterator<Item = (&'static str, &'static str)> {
     let keys = event.schema.map(|schema| schema.partition).unwrap_or_default();
-    keys.iter().filter_map(|key| Some((*key, event.metadata.as_ref()?.get(*key)?)))
+    keys.iter().filter_map(|key| {
+        let sent = event.metadata.as_ref()?.get(key.name).filter(|sent| !sent.is_null())?;
+        Some((key.name, key.column_value(sent)))
+    })
 }

@@ -6,70 +6,264 @@
 //! removes secrets from them.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
+use crate::base::json::cursor::Cursor;
+use crate::base::json::splice::Splice;
 use crate::model::beacon::FIELDS;
 use crate::model::consent::PrivacySignal;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
 use crate::model::violation::Violations;
 use crate::pipeline::clean::payload;
+use crate::pipeline::decode::protocols::snowplow::NETWORK_ID;
 use crate::pipeline::privacy;
 use crate::pipeline::privacy::ip::IpPolicy;
 use crate::pipeline::privacy::scrub::ScrubConfig;
-use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams};
-use crate::pipeline::privacy::values::{SensitiveValues, without_in};
+use crate::pipeline::privacy::sensitive_params::{Secrets, SensitiveParams, identifying_names};
+use crate::pipeline::privacy::url_params::{REMOVED, without_sensitive};
+use crate::pipeline::privacy::values::{SensitiveValues, is_short_without_marks, without_in_text};
 use crate::pipeline::privacy::{DeviceIdSource, PrivacyPolicy, scrub, unreadable};
 
 /// The protocol's fields, besides its objects, that can hold any text. The others are not scrubbed,
 /// in an event either.
 const FREE: [&str; 4] = ["url", "title", "referrer", "source_name"];
 
-/// Whether something was removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Redaction {
-    Nothing,
-    Some,
-}
-
-impl Redaction {
-    /// Notes that a step removed something, if it did.
-    fn note(&mut self, is_changed: bool) {
-        if is_changed {
-            *self = Self::Some;
-        }
-    }
-}
-
-/// Removes what an event's record would leave out from a beacon, in place: a large beacon has no
-/// copy.
+/// Returns the text of a beacon without what an event's record would leave out; none if that is all of
+/// it. Everything else stays as it was sent: the text was read once already, and has no second copy.
 pub fn beacon(
-    left: &mut Map<String, Value>,
+    text: &str,
     privacy: &PrivacyPolicy,
     stripped: Option<PrivacySignal>,
-) -> Redaction {
-    let mut redaction = Redaction::Nothing;
-    payload::without(left, &mut |_| redaction = Redaction::Some);
-    if stripped.is_some() {
-        redaction.note(privacy::strip(left));
-        without(
-            left,
-            crate::pipeline::privacy::sensitive_params::identifying_names(),
-            &mut redaction,
-        );
+) -> Option<String> {
+    let left = Splice::new(text);
+    let mut redactor = Redactor { privacy, stripped, text, left };
+    match redactor.members(&mut Cursor::new(text), ObjectRole::Beacon, Spot::INSIDE) {
+        Some(()) => redactor.left.finish(),
+        // It is no object: nothing of it is kept.
+        None => Some("{}".to_owned()),
     }
-    if privacy.device_ids == DeviceIdSource::Cookieless {
-        redaction.note(left.remove("device_id").is_some());
+}
+
+/// Steps through the text of a beacon, and replaces what has to be removed.
+struct Redactor<'a> {
+    privacy: &'a PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
+    text: &'a str,
+    left: Splice<'a>,
+}
+
+/// What the members of an object are.
+#[derive(Clone, Copy, PartialEq)]
+enum ObjectRole {
+    Beacon,
+    Props,
+    Metadata,
+    Other,
+}
+
+/// What a text may be at its place.
+#[derive(Clone, Copy)]
+struct Spot {
+    /// Whether a URL is expected.
+    is_url: bool,
+    form: TextForm,
+    /// Whether personal data is removed.
+    is_free: bool,
+}
+
+/// How the values of parameters are found in a text.
+#[derive(Clone, Copy)]
+enum TextForm {
+    Url,
+    /// An identifier, in which nothing is a parameter.
+    Id,
+    /// An object that was encoded twice.
+    Object,
+    Other,
+}
+
+impl Spot {
+    const INSIDE: Self = Self { is_url: false, form: TextForm::Other, is_free: true };
+
+    /// Returns the spot of a field of a beacon.
+    fn of_field(field: &str) -> Self {
+        const IDS: [&str; 5] = ["device_id", "id", "session_id", "time", "user_id"];
+        let is_url = payload::FIELDS.contains(&field);
+        let form = match field {
+            _ if is_url => TextForm::Url,
+            "props" | "metadata" => TextForm::Object,
+            _ if IDS.contains(&field) => TextForm::Id,
+            _ => TextForm::Other,
+        };
+        Self { is_url, form, is_free: FREE.contains(&field) || !FIELDS.contains(&field) }
     }
-    without(left, &privacy.sensitive, &mut redaction);
-    if privacy.scrub != ScrubConfig::default() {
-        let is_free = |field: &str| FREE.contains(&field) || !FIELDS.contains(&field);
-        let free = left.iter_mut().filter(|(field, _)| is_free(field.as_str()));
-        free.for_each(|(_, value)| {
-            scrub::value(value, privacy.scrub, &mut |_, _| redaction = Redaction::Some);
-        });
+
+    /// Returns the spot of a value inside the value at this one.
+    const fn inside(self) -> Self {
+        Self { is_free: self.is_free, ..Self::INSIDE }
     }
-    redaction
+}
+
+impl Redactor<'_> {
+    /// Redacts the members of an object; `spot` is that of their values.
+    fn members(&mut self, cursor: &mut Cursor<'_>, role: ObjectRole, spot: Spot) -> Option<()> {
+        (cursor.peek()? == b'{').then_some(())?;
+        let mut behind = cursor.position().saturating_add(1);
+        let (mut has_kept, mut has_removed) = (false, false);
+        cursor.members(|cursor, key| {
+            let key = key.text()?;
+            if self.is_removed(role, &key) {
+                cursor.skip(usize::MAX)?;
+                // With the comma before it.
+                self.left.replace(behind..cursor.position(), "");
+                has_removed = true;
+            } else {
+                if has_removed && !has_kept {
+                    let comma = self.text.get(behind..)?.find(',')?.saturating_add(1);
+                    self.left.replace(behind..behind.saturating_add(comma), "");
+                }
+                has_kept = true;
+                self.member(cursor, role, &key, spot)?;
+            }
+            behind = cursor.position();
+            Some(())
+        })
+    }
+
+    fn member(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        role: ObjectRole,
+        key: &str,
+        spot: Spot,
+    ) -> Option<()> {
+        let is_object = matches!(key, "props" | "metadata");
+        match role {
+            // It may be an identifier under another name.
+            ObjectRole::Beacon
+                if self.stripped.is_some() && !is_object && !FIELDS.contains(&key) =>
+            {
+                let value = cursor.skip(usize::MAX)?;
+                let start = cursor.position().saturating_sub(value.len());
+                self.replace(start..cursor.position(), value, REMOVED)
+            }
+            ObjectRole::Beacon => {
+                let inner = match key {
+                    "props" => ObjectRole::Props,
+                    "metadata" => ObjectRole::Metadata,
+                    _ => ObjectRole::Other,
+                };
+                self.value(cursor, inner, Spot::of_field(key))
+            }
+            ObjectRole::Props => {
+                let is_url = payload::PROPS.contains(&key);
+                self.value(cursor, ObjectRole::Other, Spot { is_url, ..spot })
+            }
+            ObjectRole::Metadata | ObjectRole::Other => self.value(cursor, ObjectRole::Other, spot),
+        }
+    }
+
+    /// Whether a member is removed with its name.
+    fn is_removed(&self, role: ObjectRole, key: &str) -> bool {
+        let is_stripped = self.stripped.is_some();
+        match role {
+            ObjectRole::Beacon => {
+                is_stripped && privacy::IDENTIFIERS.contains(&key)
+                    || key == "device_id" && self.privacy.device_ids == DeviceIdSource::Cookieless
+            }
+            ObjectRole::Metadata => is_stripped && key == NETWORK_ID,
+            ObjectRole::Props | ObjectRole::Other => false,
+        }
+    }
+
+    /// Redacts a value; `role` is what it is if it is an object.
+    fn value(&mut self, cursor: &mut Cursor<'_>, role: ObjectRole, spot: Spot) -> Option<()> {
+        match cursor.peek()? {
+            b'{' => self.members(cursor, role, spot.inside()),
+            b'[' => cursor.items(|cursor| self.value(cursor, ObjectRole::Other, spot.inside())),
+            b'"' => {
+                let start = cursor.position();
+                let text = cursor.quoted()?.text()?;
+                let range = start..cursor.position();
+                match self.rest_of(&text, spot) {
+                    Cow::Owned(rest) => self.replace(range, &text, &rest),
+                    Cow::Borrowed(_) => Some(()),
+                }
+            }
+            b't' | b'f' | b'n' => cursor.skip(0).map(drop),
+            _ => {
+                let start = cursor.position();
+                let number = cursor.number()?;
+                let is_card = || scrub::card::is_card(number);
+                match spot.is_free && self.privacy.scrub.cards && is_card() {
+                    true => {
+                        let card = scrub::PiiKind::Card.placeholder();
+                        self.replace(start..cursor.position(), number, card)
+                    }
+                    false => Some(()),
+                }
+            }
+        }
+    }
+
+    /// Writes `rest` in the place of `sent`, if they differ.
+    fn replace(&mut self, range: Range<usize>, sent: &str, rest: &str) -> Option<()> {
+        if sent != rest {
+            self.left.replace(range, &serde_json::to_string(rest).ok()?);
+        }
+        Some(())
+    }
+
+    /// Returns the rest of a text; borrowed if it stays.
+    fn rest_of<'t>(&self, text: &'t str, spot: Spot) -> Cow<'t, str> {
+        if is_short_without_marks(text) && !text.contains(':') {
+            return Cow::Borrowed(text);
+        }
+        let mut rest = Cow::Borrowed(text);
+        let url = || payload::left_of(text).filter(|_| spot.is_url);
+        if let Some(left) = url().or_else(|| payload::left_of_text(text)) {
+            rest = Cow::Owned(left);
+        }
+        let identifying = self.stripped.map(|_| identifying_names());
+        for names in identifying.into_iter().chain([&self.privacy.sensitive]) {
+            if let Some(left) = without(&rest, names, spot.form) {
+                rest = Cow::Owned(left);
+            }
+        }
+        if spot.is_free
+            && self.privacy.scrub != ScrubConfig::default()
+            && let Cow::Owned(left) = scrub::text(&rest, self.privacy.scrub).text
+        {
+            rest = Cow::Owned(left);
+        }
+        rest
+    }
+}
+
+/// Removes the values of the parameters in `names`, and secrets, from a text; none if there are none. A
+/// value in a wrong place may be the reason for the failure.
+fn without(text: &str, names: &SensitiveParams, form: TextForm) -> Option<String> {
+    let rest = match form {
+        TextForm::Url => without_sensitive(text, names).url,
+        TextForm::Id => return None,
+        TextForm::Object => return unreadable::without_parameters(text, names),
+        TextForm::Other => without_in_text(text, names, &mut SensitiveValues::default()),
+    };
+    match rest {
+        Cow::Owned(rest) => Some(rest),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+/// Returns the text of the rest of a beacon's fields; none if that is all of them.
+pub fn fields(
+    fields: &Map<String, Value>,
+    privacy: &PrivacyPolicy,
+    stripped: Option<PrivacySignal>,
+) -> Option<String> {
+    beacon(&serde_json::to_string(fields).ok()?, privacy, stripped)
 }
 
 /// Whether there is something to remove from the parameters that a pixel's beacon left out, their
@@ -81,7 +275,7 @@ pub fn concerns_left_out(
 ) -> bool {
     let is_named = |name: &String| matches!(scrub::text(name, privacy.scrub).text, Cow::Owned(_));
     !parameters.is_empty()
-        && (beacon(&mut parameters.clone(), privacy, stripped) == Redaction::Some
+        && (fields(parameters, privacy, stripped).is_some()
             || parameters.keys().any(is_named)
             || parameters.values().any(|value| concerns(value, privacy)))
 }
@@ -118,34 +312,6 @@ pub fn concerns(value: &Value, privacy: &PrivacyPolicy) -> bool {
         scrub::value(&mut value.clone(), privacy.scrub, &mut |_, _| found = true);
     }
     found
-}
-
-/// Removes the values of the parameters in `names`, and secrets, from every field of a beacon but
-/// its identifiers. A value in a wrong place may be the reason for the failure.
-fn without(fields: &mut Map<String, Value>, names: &SensitiveParams, redaction: &mut Redaction) {
-    const KEPT: [&str; 5] = ["device_id", "id", "session_id", "time", "user_id"];
-    for (field, value) in fields {
-        match (field.as_str(), value) {
-            ("url" | "referrer", Value::String(address)) => {
-                let found = crate::pipeline::privacy::url_params::without_sensitive(address, names);
-                if let Cow::Owned(rid) = found.url {
-                    redaction.note(rid != *address);
-                    *address = rid;
-                }
-            }
-            (kept, Value::String(_)) if KEPT.contains(&kept) => {}
-            ("props" | "metadata", Value::String(text)) => {
-                // An object that was encoded twice.
-                let privacy =
-                    PrivacyPolicy { sensitive: names.clone(), ..PrivacyPolicy::default() };
-                if let Some(rid) = unreadable::text(text, &privacy) {
-                    redaction.note(rid != *text);
-                    *text = rid;
-                }
-            }
-            (_, value) => redaction.note(without_in(value, names) != SensitiveValues::default()),
-        }
-    }
 }
 
 /// Whether `privacy` removes something from an item of another collector's protocol, at any place.
@@ -214,11 +380,9 @@ mod tests {
         privacy: &PrivacyPolicy,
         stripped: Option<PrivacySignal>,
     ) -> Option<Value> {
-        let Value::Object(mut fields) = sent.clone() else { panic!("not an object") };
-        let redaction = beacon(&mut fields, privacy, stripped);
-        let left = Value::Object(fields);
-        assert_eq!(redaction == Redaction::Some, left != sent, "{sent}");
-        (left != sent).then_some(left)
+        let left = beacon(&sent.to_string(), privacy, stripped)?;
+        assert_eq!(beacon(&left, privacy, stripped), None, "{sent}");
+        Some(serde_json::from_str(&left).unwrap())
     }
 
     #[test]
@@ -257,6 +421,26 @@ mod tests {
         ];
         for (sent, expected) in cases {
             assert_eq!(left(sent, None), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_stays_is_as_it_was_sent() {
+        let stripped = Some(PrivacySignal::Gpc);
+        let privacy = PrivacyPolicy::default();
+        for (sent, left) in [
+            (r#"{ "device_id" : "d" , "name" : 7.0 }"#, r#"{ "name" : 7.0 }"#),
+            (r#"{"name":7,"user_id":"u","session_id":"s"}"#, r#"{"name":7}"#),
+            (r#"{"user_id":"u","name":7,"session_id":"s","seq":1e2}"#, r#"{"name":7,"seq":1e2}"#),
+            (r#"{"user_id":"u", "device_id":[{}]}"#, "{}"),
+            (r#"{"name":"\ud83d","\u0075ser_id":"u"}"#, r#"{"name":"\ud83d"}"#),
+            (
+                r#"{"metadata":{"network_userid":"n","a":[1, 2]},"own":{"b":1}}"#,
+                r#"{"metadata":{"a":[1, 2]},"own":"[removed]"}"#,
+            ),
+            ("[1]", "{}"),
+        ] {
+            assert_eq!(beacon(sent, &privacy, stripped).as_deref(), Some(left), "{sent}");
         }
     }
 

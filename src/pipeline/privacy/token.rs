@@ -52,6 +52,12 @@ pub fn is_key(text: &str) -> bool {
                 && looks_drawn(letters())))
 }
 
+/// The least length of a JSON Web Token, in bytes: a header and two dots.
+const MIN_JWT_BYTES: usize = MIN_HEADER_BYTES + 2;
+
+/// The least length of its header.
+const MIN_HEADER_BYTES: usize = 10;
+
 /// Whether `text` is a JSON Web Token: two or more dots, and a header that begins with `{"`.
 ///
 /// Source: <https://www.rfc-editor.org/rfc/rfc7519#section-3>
@@ -59,7 +65,7 @@ pub fn is_jwt(text: &str) -> bool {
     let Some((header, rest)) = text.split_once('.') else { return false };
     let of_base64 = |part: &str| part.bytes().all(|byte| is_letter_of(byte) || byte == b'=');
     header.starts_with("eyJ")
-        && header.len() >= 10
+        && header.len() >= MIN_HEADER_BYTES
         && rest.contains('.')
         && of_base64(header)
         && rest.split('.').all(of_base64)
@@ -70,6 +76,9 @@ pub fn without_tokens<'a>(text: &'a str, removed: &str) -> Cow<'a, str> {
     let mut left = String::new();
     let mut rest = text;
     let mut found = false;
+    if text.len() < MIN_JWT_BYTES {
+        return Cow::Borrowed(text);
+    }
     while let Some((before, _)) = rest.split_once("eyJ") {
         let from = rest.get(before.len()..).unwrap_or_default();
         let of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');

@@ -9,16 +9,40 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
 
+use super::scrub::ScrubConfig;
+use super::sensitive_params::SensitiveParams;
 use super::url_params::{REMOVED, without_sensitive};
-use super::values::without_in;
+use super::values::{SensitiveValues, is_short_without_marks, without_in_text};
 use super::{PrivacyPolicy, scrub};
+use crate::base::json::splice::Splice;
 use crate::model::beacon::FIELDS;
 use crate::pipeline::clean::payload;
 
+/// What is removed from a text.
+#[derive(Clone, Copy)]
+struct TextRules<'a> {
+    names: &'a SensitiveParams,
+    scrub: ScrubConfig,
+}
+
+impl<'a> From<&'a PrivacyPolicy> for TextRules<'a> {
+    fn from(privacy: &'a PrivacyPolicy) -> Self {
+        Self { names: &privacy.sensitive, scrub: privacy.scrub }
+    }
+}
+
 /// Returns the rest of `text`; none if there was nothing to remove.
 pub fn text(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
+    rest(text, privacy.into())
+}
+
+/// As [`text`], but removes the values of the parameters in `names` and no personal data.
+pub fn without_parameters(text: &str, names: &SensitiveParams) -> Option<String> {
+    rest(text, TextRules { names, scrub: ScrubConfig::default() })
+}
+
+fn rest(text: &str, rules: TextRules<'_>) -> Option<String> {
     // In UTF-16 every second byte of most texts is zero.
     let bare: Cow<'_, str> = match text.contains('\0') {
         true => text.replace('\0', "").into(),
@@ -26,20 +50,16 @@ pub fn text(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
     };
     // Some clients write the quotes of their own language.
     let quote = if bare.contains('"') { '"' } else { '\'' };
-    let mut left = String::with_capacity(bare.len());
-    let mut is_changed = false;
-    for piece in bare.split_inclusive(quote) {
-        let inner = piece.trim_end_matches([quote, '\\']);
-        match part(inner, privacy) {
-            Some(rid) => {
-                is_changed = true;
-                left.push_str(&rid);
-            }
-            None => left.push_str(inner),
+    let mut left = Splice::new(&bare);
+    let mut at = 0_usize;
+    for piece in bare.split(quote) {
+        let inner = piece.trim_end_matches('\\');
+        if let Some(rid) = part(inner, rules) {
+            left.replace(at..at.saturating_add(inner.len()), &rid);
         }
-        left.push_str(piece.get(inner.len()..).unwrap_or_default());
+        at = at.saturating_add(piece.len()).saturating_add(1);
     }
-    is_changed.then_some(left)
+    left.finish()
 }
 
 /// Returns `text` without IP addresses; none if it has none. Only servers and SDKs state them.
@@ -91,7 +111,7 @@ fn parameter(pair: &str, privacy: &PrivacyPolicy) -> Option<String> {
     let (name, value) = pair.split_once('=')?;
     let decoded = value.replace('+', " ");
     let decoded = percent_decode_str(&decoded).decode_utf8_lossy();
-    if let Some(rid) = redacted(&decoded, privacy) {
+    if let Some(rid) = redacted(&decoded, privacy.into()) {
         let encoded: String = form_urlencoded::byte_serialize(rid.as_bytes()).collect();
         return Some(format!("{name}={encoded}"));
     }
@@ -105,11 +125,11 @@ fn parameter(pair: &str, privacy: &PrivacyPolicy) -> Option<String> {
 }
 
 /// Returns the rest of a part between two quotes; none if there was nothing to remove.
-fn part(raw: &str, privacy: &PrivacyPolicy) -> Option<String> {
+fn part(raw: &str, rules: TextRules<'_>) -> Option<String> {
     if is_harmless(raw) {
         return None;
     }
-    let rid = redacted(&unescaped(raw), privacy)?;
+    let rid = redacted(&unescaped(raw), rules)?;
     let escaped = serde_json::to_string(&rid).ok()?;
     escaped.get(1..escaped.len().checked_sub(1)?).map(str::to_owned)
 }
@@ -118,46 +138,44 @@ fn part(raw: &str, privacy: &PrivacyPolicy) -> Option<String> {
 /// address, parameter and e-mail has. A scheme has letters, unlike what is between two texts of a
 /// JSON. A text of many quotes has as many such parts.
 fn is_harmless(raw: &str) -> bool {
-    /// One less than the digits of the shortest card's number.
-    const MAX_BYTES: usize = 13;
-    const MARKS: &[u8] = b"=/?#&;@%\\";
     let has = |of: fn(&u8) -> bool| raw.as_bytes().iter().any(of);
-    raw.len() <= MAX_BYTES
-        && !has(|byte| MARKS.contains(byte))
-        && !(has(|byte| *byte == b':') && has(u8::is_ascii_alphabetic))
+    let may_have_scheme = || has(|byte| *byte == b':') && has(u8::is_ascii_alphabetic);
+    is_short_without_marks(raw) && !raw.contains("\\u") && !may_have_scheme()
 }
 
 /// Redacts a text as a beacon's, then each word of it: outside of quotes, a URL may stand among
 /// other text.
-fn redacted(text: &str, privacy: &PrivacyPolicy) -> Option<String> {
-    let mut value = Value::String(text.to_owned());
-    without(&mut value, privacy);
-    let Value::String(whole) = value else { return None };
+fn redacted(text: &str, rules: TextRules<'_>) -> Option<String> {
+    let whole = without(text, rules);
     // A text of one word would only be redacted once more.
-    if !whole.contains(char::is_whitespace) {
-        return (whole != text).then_some(whole);
-    }
-    let mut left = String::with_capacity(whole.len());
-    for piece in whole.split_inclusive(char::is_whitespace) {
-        let word = piece.trim_end();
-        let mut value = Value::String(word.to_owned());
-        if !word.is_empty() {
-            without(&mut value, privacy);
+    let mut left = Splice::new(&whole);
+    if whole.contains(char::is_whitespace) {
+        let mut at = 0_usize;
+        for piece in whole.split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end();
+            if !is_harmless(word)
+                && let Cow::Owned(rid) = without(word, rules)
+            {
+                left.replace(at..at.saturating_add(word.len()), &rid);
+            }
+            at = at.saturating_add(piece.len());
         }
-        left.push_str(value.as_str().unwrap_or(word));
-        left.push_str(piece.get(word.len()..).unwrap_or_default());
     }
-    (left != text).then_some(left)
+    let left = left.finish();
+    left.or_else(|| matches!(whole, Cow::Owned(_)).then(|| whole.into_owned()))
+        .filter(|left| left != text)
 }
 
-fn without(value: &mut Value, privacy: &PrivacyPolicy) {
-    if let Value::String(text) = value
-        && let Some(left) = payload::left_of_text(text).or_else(|| payload::left_of_script(text))
-    {
-        *text = left;
+fn without<'a>(text: &'a str, rules: TextRules<'_>) -> Cow<'a, str> {
+    let payload = payload::left_of_text(text).or_else(|| payload::left_of_script(text));
+    let mut left = payload.map_or(Cow::Borrowed(text), Cow::Owned);
+    if let Cow::Owned(rid) = without_in_text(&left, rules.names, &mut SensitiveValues::default()) {
+        left = Cow::Owned(rid);
     }
-    without_in(value, &privacy.sensitive);
-    scrub::value(value, privacy.scrub, &mut |_, _| {});
+    if let Cow::Owned(rid) = scrub::text(&left, rules.scrub).text {
+        left = Cow::Owned(rid);
+    }
+    left
 }
 
 /// Decodes the escapes of JSON, if they are whole; a `\u` that is not stays.
@@ -215,8 +233,6 @@ mod tests {
             assert_eq!(without_addresses(text).as_deref(), left, "{text}");
         }
     }
-
-    use crate::pipeline::privacy::scrub::ScrubConfig;
 
     fn privacy() -> PrivacyPolicy {
         PrivacyPolicy {

@@ -30,18 +30,7 @@ pub fn without_in(value: &mut Value, names: &SensitiveParams) -> SensitiveValues
 fn walk(value: &mut Value, names: &SensitiveParams, found: &mut SensitiveValues) {
     match value {
         Value::String(text) => {
-            if is_address(text) {
-                let stripped = without_sensitive(text, names);
-                found.parameters |= stripped.removed.len() > stripped.secrets;
-                found.secrets |= stripped.secrets > 0;
-                if let Cow::Owned(rid) = stripped.url {
-                    *text = rid;
-                }
-            }
-            if names.secrets == Secrets::Remove
-                && let Cow::Owned(rid) = without_tokens(text, REMOVED)
-            {
-                found.secrets = true;
+            if let Cow::Owned(rid) = without_in_text(text, names, found) {
                 *text = rid;
             }
         }
@@ -51,9 +40,44 @@ fn walk(value: &mut Value, names: &SensitiveParams, found: &mut SensitiveValues)
     }
 }
 
+/// Whether `text` is too short for a card's number and for a token, and has no character that each URL,
+/// parameter and e-mail has, but for the colon of a scheme. Most values of a dense beacon are such texts.
+pub fn is_short_without_marks(text: &str) -> bool {
+    /// One less than the bytes of the shortest token; the shortest card's number has 14.
+    const MAX_BYTES: usize = 11;
+    let is_mark = |byte: u8| matches!(byte, b'=' | b'/' | b'?' | b'#' | b'&' | b';' | b'@' | b'%');
+    text.len() <= MAX_BYTES && !text.bytes().any(is_mark)
+}
+
+/// Removes sensitive parameters and secrets from `text`, and adds to `found` what they were.
+pub fn without_in_text<'a>(
+    text: &'a str,
+    names: &SensitiveParams,
+    found: &mut SensitiveValues,
+) -> Cow<'a, str> {
+    let mut left = Cow::Borrowed(text);
+    if is_address(text) {
+        let stripped = without_sensitive(text, names);
+        found.parameters |= stripped.removed.len() > stripped.secrets;
+        found.secrets |= stripped.secrets > 0;
+        left = stripped.url;
+    }
+    if names.secrets == Secrets::Remove
+        && let Cow::Owned(rid) = without_tokens(&left, REMOVED)
+    {
+        found.secrets = true;
+        left = Cow::Owned(rid);
+    }
+    left
+}
+
 /// Whether `text` may be, or contain, a URL: an absolute one, a path, a query, or a file with one.
 /// The bytes of a picture (`data:`, or base64 of a JPEG, which starts with `/9j/`) are none.
 fn is_address(text: &str) -> bool {
+    // Most texts have none of the marks of which each of the forms below has one.
+    if !text.bytes().any(|byte| matches!(byte, b'/' | b'?' | b'#' | b'&' | b'=')) {
+        return false;
+    }
     let text = text.trim();
     if text.contains("://") {
         return true;

@@ -53,7 +53,10 @@ impl CatalogueWriter {
             Some(Level::High) => 3,
         });
         self.0.push((*opens_session).into());
-        self.list(partition, |writer, name| writer.text(name));
+        self.list(partition, |writer, (name, values)| {
+            writer.text(name);
+            writer.list(values, |writer, value| writer.text(value));
+        });
         self.list(nodes, |writer, node| {
             writer.list(node, |writer, rule| writer.rule(rule, patterns));
         });

@@ -20,8 +20,8 @@ pub struct CompiledEvent {
     pub level: Option<Level>,
     /// `x-session-start`.
     pub opens_session: bool,
-    /// `x-partition`.
-    pub partition: Vec<String>,
+    /// `x-partition`: each key with its values.
+    pub partition: Vec<(String, Vec<String>)>,
     pub nodes: &'static [Node],
 }
 
@@ -115,20 +115,42 @@ fn opening(keywords: &mut Map<String, Value>) -> Result<bool, Error> {
     }
 }
 
-fn partition(keywords: &mut Map<String, Value>) -> Result<Vec<String>, Error> {
-    const WANTED: &str = "must list different names that match [a-z][a-z0-9_]*";
-    let is_column = |name: &str| is_name(name) && !name.contains('.');
+/// The most values of a key: Firehose has 500 partitions at a time.
+const MAX_PARTITIONS: usize = 100;
+
+fn partition(keywords: &mut Map<String, Value>) -> Result<Vec<(String, Vec<String>)>, Error> {
+    const WANTED: &str =
+        "must be an object that lists the values of each key, such as {\"tag\": [\"a\", \"b\"]}";
     let keys = match keywords.remove("x-partition") {
         None => return Ok(Vec::new()),
-        Some(Value::Array(keys)) => keys,
+        Some(Value::Object(keys)) => keys,
         Some(_) => return Err(error("x-partition", WANTED)),
     };
-    let mut names: Vec<String> = Vec::new();
-    for key in keys {
-        match key {
-            Value::String(name) if is_column(&name) && !names.contains(&name) => names.push(name),
-            _ => return Err(error("x-partition", WANTED)),
+    let key = |(name, values): (String, Value)| {
+        if !is_name(&name) || name.contains('.') {
+            return Err(error("x-partition", "must have keys that match [a-z][a-z0-9_]*"));
+        }
+        let problem = format!(
+            "must list 1 to {MAX_PARTITIONS} different texts of 1 to 64 characters for {name}"
+        );
+        let values = partition_values(values).ok_or_else(|| error("x-partition", problem))?;
+        Ok((name, values))
+    };
+    keys.into_iter().map(key).collect()
+}
+
+fn partition_values(values: Value) -> Option<Vec<String>> {
+    let Value::Array(values) = values else { return None };
+    let mut texts: Vec<String> = Vec::new();
+    for value in values {
+        match value {
+            Value::String(text)
+                if (1..=64).contains(&text.chars().count()) && !texts.contains(&text) =>
+            {
+                texts.push(text);
+            }
+            _ => return None,
         }
     }
-    Ok(names)
+    (1..=MAX_PARTITIONS).contains(&texts.len()).then_some(texts)
 }

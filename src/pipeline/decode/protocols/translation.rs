@@ -9,7 +9,7 @@ use crate::model::beacon::Limits;
 use crate::model::event::EventId;
 use crate::model::protocol::Protocol;
 use crate::model::violation::Violation;
-use crate::pipeline::decode::beacon;
+use crate::pipeline::decode::{ValueBudget, beacon_within};
 
 /// The settings of a translation.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,9 @@ pub struct Draft {
 
 impl Translation<'_> {
     /// Reads an object that an item has as a text in its field `field`. Its limits are those of a
-    /// beacon.
+    /// beacon, and its values may not be many more than its bytes allow.
     pub fn object(&self, text: &str, field: &str) -> Result<Map<String, Value>, BoxedViolation> {
-        match beacon(text, self.limits) {
+        match beacon_within(text, self.limits, &mut ValueBudget::of_text(text.len())) {
             Ok(it) => Ok(it.fields),
             Err(violation) => Err(within(&escape_json_pointer(field), Box::new(violation))),
         }

@@ -19,10 +19,9 @@ const DIGITS: std::ops::RangeInclusive<usize> = 14..=19;
 /// The groups of numbers; longer lists come before their own beginnings.
 const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4, 3], &[6, 13], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
 
-/// Whether `number`, in decimal digits, is a card's.
-pub fn is_card(number: u64) -> bool {
-    let digits = number.to_string();
-    is_number(digits.as_bytes())
+/// Whether a JSON number is a card's.
+pub fn is_card(number: &str) -> bool {
+    number.bytes().all(|byte| byte.is_ascii_digit()) && is_number(number.as_bytes())
 }
 
 /// Returns where the numbers are, in order and without overlap.
@@ -198,7 +197,7 @@ mod tests {
         for card in CARDS {
             assert_eq!(scrubbed(card), "[card]", "{card}");
             assert_eq!(scrubbed(&format!("no. {card}.")), "no. [card].", "{card}");
-            assert!(is_card(card.parse().unwrap()), "{card}");
+            assert!(is_card(card), "{card}");
         }
     }
 
@@ -262,7 +261,9 @@ mod tests {
 
     #[test]
     fn one_in_ten_numbers_of_an_issuer_passes_the_check_digit() {
-        let passed = (0..1_000_u64).filter(|end| is_card(4_111_111_111_110_000 + end)).count();
+        let passed = (0..1_000_u64)
+            .filter(|end| is_card(&(4_111_111_111_110_000 + end).to_string()))
+            .count();
         assert_eq!(passed, 100);
     }
 

@@ -113,20 +113,22 @@ fn domain(text: &str, start: usize) -> Option<usize> {
             return None;
         }
     }
-    // The text after the last top level is no part of it: `bob@mail.example.` or `…example.1`.
-    let mut domain = rest.get(..length)?;
-    loop {
-        let (above, top) = domain.rsplit_once('.')?;
-        if above.split('.').any(str::is_empty) {
-            domain = above;
-            continue;
-        }
+    // What comes after two dots is no part of it, nor is what comes after the last top level:
+    // `bob@mail.example.` or `…example.1`.
+    let whole = rest.get(..length)?;
+    if whole.starts_with('.') || !whole.contains('.') {
+        return None;
+    }
+    let whole = whole.split_once("..").map_or(whole, |(before, _)| before);
+    let mut domain = whole;
+    while let Some((above, top)) = domain.rsplit_once('.') {
         if is_top_level(top) {
             let is_file = FILES.iter().any(|file| top.eq_ignore_ascii_case(file));
             return (!is_file).then(|| start.saturating_add(domain.len()));
         }
         domain = above;
     }
+    None
 }
 
 fn is_accented(letter: char) -> bool {

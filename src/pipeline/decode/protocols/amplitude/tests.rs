@@ -19,7 +19,7 @@ fn translated(event: &Value) -> Result<Value, Violation> {
     let protocol = Protocol::Amplitude;
     let translation =
         Translation { protocol, tenant: "shop", names: &names, limits: &limits, heartbeat_s: None };
-    let mut budget = ValueBudget::of_request(&limits);
+    let mut budget = ValueBudget::unlimited();
     decode::protocols::beacon(&event.to_string(), &translation, &limits, &mut budget)
         .map(|beacon| Value::Object(beacon.fields))
 }
