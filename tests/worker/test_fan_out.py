@@ -5,16 +5,19 @@ Each gets every event of the route. While one fails, the other has its events at
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from local_aws import LocalAws
 from support.fake_firehose import Fail, FakeFirehose, Refuse
-from support.shards import DRAIN_SECONDS, SHARDED, VERDICTS, outcomes, spills
+from support.shards import DRAIN_SECONDS, OPERATORS_SECONDS, SHARDED, VERDICTS, outcomes, spills
 from support.streams import kept
 from support.waiting import wait_until
 from support.worker import KEY, Worker
@@ -172,3 +175,42 @@ def test_in_direct_delivery_a_stream_that_has_an_event_may_get_it_again(
     assert copies(peer, ORDERS) == once(sent)
     assert copies(peer, LAKE).keys() == once(sent).keys()
     assert min(copies(peer, LAKE).values()) > 1
+
+
+def read(aws: LocalAws, stream: str) -> Counter[str]:
+    """How often a Kinesis stream of the local AWS has each event, by id."""
+    kinesis = aws.client("kinesis")
+    found: Counter[str] = Counter()
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        start = {"StreamName": stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(**start)["ShardIterator"]
+        records = kinesis.get_records(ShardIterator=iterator)["Records"]
+        found.update(json.loads(each["Data"])["event_id"] for each in records)
+    return found
+
+
+def test_events_are_in_s3_while_a_stream_of_the_operators_own_is_missing(tmp_path: Path) -> None:
+    routes = [{"name": "order_*", "to": ["firehose:shop", "kinesis:returns"]}, {"to": "firehose:events-mid"}]
+    with LocalAws(tmp_path) as aws:
+        aws.add_own({"firehose:shop"})
+        environment = {**aws.environment(), "HEADWATER_OPERATOR_KEY": KEY}
+
+        def in_s3() -> Counter[str]:
+            of_stream = (each for each in aws.records() if each.key.startswith("stream=shop/day="))
+            return Counter(each.record["event_id"] for each in of_stream)
+
+        with Worker(environment, {**SHARDED, "routes": routes}) as worker:
+            sent = orders(3)
+            assert outcomes(worker.post(sent, query=VERDICTS)) == ["accepted"] * 3
+            wait_until(lambda: in_s3() == once(sent), DRAIN_SECONDS, in_s3)
+            failing = {state["stream"] for state in worker.ready().json()["streams"] if state.get("problem")}
+            assert failing == {"kinesis:returns"}
+            aws.add_own({"kinesis:returns"})
+            # What an operator has to correct is tried again after a minute; and at once by an object that has
+            # crashed, when something wakes it.
+            worker.kill()
+            worker.restart()
+            assert outcomes(worker.post(sent, query=VERDICTS)) == ["duplicate"] * 3
+            patience = DRAIN_SECONDS + OPERATORS_SECONDS
+            wait_until(lambda: read(aws, "returns") == once(sent), patience, lambda: spills(worker))
+            assert in_s3() == once(sent)
