@@ -93,6 +93,8 @@ export function configSchema() {
   const { properties } = schema;
   properties.origins.items = { type: "string" };
   properties.routes = { ...tables("routes-and-tenants.md", "## Routes"), description: properties.routes.description, minItems: 1 };
+  const { to } = properties.routes.items.properties;
+  to.oneOf = [{ type: "string" }, { type: "array", items: { type: "string" }, minItems: 1, maxItems: 4, uniqueItems: true }];
   properties.clean = { ...tables("cleaning.md", "## Your own rules"), description: properties.clean.description };
   properties.keys.additionalProperties = tenantKeys(properties);
   return `${JSON.stringify(schema, null, 1)}\n`;

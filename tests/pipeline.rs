@@ -100,6 +100,64 @@ fn a_batch_has_no_answer_before_each_record_has_a_status() {
     assert_eq!(batch.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
 }
 
+/// The configuration of a route to two streams.
+fn with_two_streams() -> Config {
+    let mut table = table();
+    table["routes"] = json!([{"to": ["firehose:rest", "kinesis:orders"]}]);
+    config(table)
+}
+
+#[test]
+fn an_event_for_two_streams_is_accepted_once_both_have_it() {
+    let config = with_two_streams();
+    let mut batch = post(&config, br#"[{"name":"a"},{"name":"b"}]"#).unwrap();
+    let records = batch.take_records();
+    assert_eq!(records.len(), 2, "each is encoded once");
+    let mut groups = by_destination(records);
+    assert_eq!(groups.len(), 2);
+    assert_eq!(groups[0].records, groups[1].records);
+    let bytes = |group: &DestinationRecords| group.records[0].bytes().as_ptr();
+    assert_eq!(bytes(&groups[0]), bytes(&groups[1]));
+    while let Some(DestinationRecords { to, records, beacons }) = groups.pop() {
+        assert!(batch.settled().is_err(), "{to} does not have it");
+        let records = records.into_iter().map(|record| (record, RecordStatus::Delivered)).collect();
+        let report = DeliveryReport { records, ..DeliveryReport::default() };
+        batch.apply_report(to.first(), &beacons, report).unwrap();
+    }
+    assert_eq!(batch.settled().unwrap().counts().accepted, 2, "not four");
+}
+
+#[test]
+fn an_event_that_one_of_two_streams_rejects_has_one_outcome_and_a_failed_event() {
+    let config = with_two_streams();
+    for rejecting in [&["kinesis:orders"][..], &["kinesis:orders", "firehose:rest"]] {
+        let mut batch = post(&config, br#"{"name":"a"}"#).unwrap();
+        let status = |stream: &str, _: &Record| match rejecting.contains(&stream) {
+            true => rejected(),
+            false => RecordStatus::Delivered,
+        };
+        let delivered = deliver(&mut batch, status).unwrap();
+        let failed = delivered.iter().filter(|(stream, _)| stream == "firehose:failed").count();
+        assert_eq!(failed, rejecting.len(), "one for each stream, which it names");
+        let counts = batch.settled().unwrap().counts();
+        assert_eq!((counts.accepted, counts.failed), (0, 1));
+    }
+}
+
+#[test]
+fn an_event_that_one_of_two_streams_does_not_take_is_no_success() {
+    let config = with_two_streams();
+    for pending in ["kinesis:orders", "firehose:rest"] {
+        let mut batch = post(&config, br#"{"name":"a"}"#).unwrap();
+        let status = |stream: &str, _: &Record| match stream == pending {
+            true => RecordStatus::Pending,
+            false => RecordStatus::Delivered,
+        };
+        let error = deliver(&mut batch, status).unwrap_err();
+        assert!(error.to_string().starts_with(pending), "{error}");
+    }
+}
+
 #[test]
 fn answers_are_as_the_contract_says() {
     let config = config(table());

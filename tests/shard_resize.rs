@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
+use headwater::model::fan_out::FanOut;
 use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::record::Record;
 use headwater::model::replay::Redelivery;
-use headwater::model::stream_set::StreamSet;
 use headwater::shard::ShardCore;
 use headwater::shard::config::ShardConfig;
 use headwater::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
@@ -50,7 +50,7 @@ fn key(byte: u8) -> DeviceKey {
 fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'static> {
     let event_id = EventId::parse("01939b70-6d2a-7c3e-8f00-000000000001").unwrap();
     ShardItem {
-        to: Cow::Owned(StreamSet::parse("firehose:events").unwrap()),
+        to: Cow::Owned(FanOut::parse("firehose:events").unwrap()),
         tenant: Arc::new(ItemTenant { name: "a".to_owned(), quota: None }),
         quota_use: QuotaUse::One,
         record: Record::restore("key", b"{}\n").unwrap(),

@@ -17,6 +17,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from unconfigured_streams import BacklogUnknownError, dropped, warning  # noqa: 
 from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
 from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
 import health_stack  # noqa: E402
+import own_streams  # noqa: E402
 import query_stack  # noqa: E402
 import stream_members  # noqa: E402
 import template  # noqa: E402
@@ -49,6 +51,7 @@ AWS_PROBLEMS = (
     StackError,
     template.TemplateError,
     WorkerKeyError,
+    own_streams.OwnStreamsError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
 )
@@ -96,6 +99,12 @@ class Deployment:
             )
         # The members of stream sets, if there are any.
         self.members = self.beside("-streams")
+        # The main stack has the names of the Firehose streams too, for its tables.
+        self.own_lists = {
+            name: self.parameters[name] for name in own_streams.SERVICES.values() if name in self.parameters
+        }
+        self.parameters.pop(own_streams.KINESIS, None)
+        self.own = self.beside("-own")
         if health_stack.TOPIC in self.health_parameters and health_stack.HOST not in self.health_parameters:
             raise DeployError(f"{health_stack.TOPIC} needs {health_stack.HOST}, the host whose /readyz is checked")
 
@@ -130,8 +139,10 @@ class Deployment:
         missing: list[str] = []
         outputs: dict[str, str] = {}
         per_level = self.per_level
+        own = self.own_lists
         try:
             self.say_what_a_format_changes()
+            own = self.wanted_own()
             changes = self.stack.plan(self.template, self.parameters)
             show(self.stack, changes, self.settings.region)
             planned += changes
@@ -149,6 +160,12 @@ class Deployment:
                 planned += changes
             elif per_level:
                 say(f"the stack {self.members.name} would get {per_level} streams for each level")
+            if own_streams.of_stack(own) and all(name in outputs for name in own_streams.OUTPUTS):
+                changes = self.own.plan(*self.own_template(own, outputs))
+                show(self.own, changes, self.settings.region)
+                planned += changes
+            elif own_streams.of_stack(own):
+                say(f"the stack {self.own.name} would get {', '.join(sorted(own_streams.of_stack(own)))}")
         except AWS_PROBLEMS as error:
             unknown.append(f"the stack: {sentence(error)}")
         try:
@@ -160,7 +177,7 @@ class Deployment:
         except AWS_PROBLEMS as error:
             unknown.append(f"the health check: {sentence(error)}")
         if outputs:
-            self.check_streams(outputs, per_level)
+            self.check_streams(outputs, per_level, own)
         self.warn_of_dropped(self.arguments.url)
         say("wrangler deploy --dry-run")
         self.wrangler.try_deploy()
@@ -185,6 +202,7 @@ class Deployment:
             f"the stack {self.stack.name} in {self.settings.region}: the first time takes some minutes"
         )
         self.say_what_a_format_changes()
+        own = self.wanted_own()
         protection = self.wanted_protection(self.stack)
         with waiting("the stack is made or changed"):
             changes = self.stack.apply(self.template, self.parameters)
@@ -204,7 +222,14 @@ class Deployment:
             applied += changes
             say(f"the stack {self.members.name} is up to date, {len(changes)} changes")
             protect(self.members, protection)
-        self.check_streams(outputs, per_level)
+        if own_streams.of_stack(own):
+            protection = self.wanted_protection(self.own)
+            with waiting("streams of your own are made or changed"):
+                changes = self.own.apply(*self.own_template(own, outputs))
+            applied += changes
+            say(f"the stack {self.own.name} is up to date, {len(changes)} changes")
+            protect(self.own, protection)
+        self.check_streams(outputs, per_level, own)
         applied += self.make_health_check()
         if self.arguments.url:
             self.warn_of_dropped(self.arguments.url)
@@ -215,7 +240,7 @@ class Deployment:
             self.warn_of_dropped(url)
         keys = WorkerKeys(self.client("iam"), outputs["WorkerUserName"])
         minted = self.store_secrets(outputs, keys)
-        event = self.prove(url, outputs)
+        event = self.prove(url, outputs, own_streams.names(own.get(own_streams.FIREHOSE)))
         if minted and self.arguments.rotate:
             self.retire(keys, keys.all_but(minted))
         say(f"{url} is up")
@@ -261,6 +286,31 @@ class Deployment:
             )
         return after if after and int(after) > 1 else None
 
+    def wanted_own(self) -> dict[str, str]:
+        """The operator's own streams after this, by parameter. Also has the tables describe what each stream has."""
+        before = {name: text for name, text in self.own.outputs().items() if name in own_streams.SERVICES.values()}
+        outputs = self.stack.outputs()
+        taken = {f"firehose:{outputs[name]}" for name in STREAM_OUTPUTS if name in outputs}
+        if STREAM_OUTPUTS[0] in outputs:
+            taken |= stream_members.of_stack(outputs, stream_members.ALLOWED[-1])
+        taken.add(f"kinesis:{self.kinesis_stream(outputs)}")
+        own = own_streams.checked(before | self.own_lists, before, taken)
+        firehose = own_streams.names(own.get(own_streams.FIREHOSE))
+        self.parameters[own_streams.NOTES] = own_streams.notes(self.settings.table, firehose)
+        return own
+
+    def own_template(self, own: dict[str, str], outputs: dict[str, str]) -> tuple[str, dict[str, str]]:
+        """The template of the stack of the operator's own streams, and its parameters."""
+        missing = [name for name in own_streams.OUTPUTS if name not in outputs]
+        if missing:
+            raise StackError(f"the stack {self.stack.name} has no output {missing[0]}: bring it up to date first")
+        of_other = self.stack.parameters() | self.parameters
+        return template.body(own_streams.TEMPLATE), own_streams.parameters(own, outputs, of_other)
+
+    def kinesis_stream(self, outputs: dict[str, str]) -> str | None:
+        """The Kinesis stream of the stack. A dry run reads the outputs of the stack as it is; this parameter decides."""
+        return self.parameters.get("KinesisStream", outputs.get("KinesisStreamName"))
+
     def members_template(
         self, per_level: str, outputs: dict[str, str]
     ) -> tuple[str, dict[str, str]]:
@@ -272,19 +322,21 @@ class Deployment:
         parameters = stream_members.parameters(per_level, outputs, of_other)
         return template.body(stream_members.TEMPLATE), parameters
 
-    def check_streams(self, outputs: dict[str, str], per_level: str | None = None) -> None:
+    def check_streams(
+        self, outputs: dict[str, str], per_level: str | None = None, own: Mapping[str, str] = {}  # noqa: B006 (never changed)
+    ) -> None:
         """Say which streams the worker writes to and may not."""
         known = {f"firehose:{outputs[name]}" for name in STREAM_OUTPUTS}
         known |= stream_members.of_stack(outputs, per_level)
-        # A dry run reads the outputs of the stack as it is; this parameter decides which stream it will have.
-        kinesis = self.parameters.get("KinesisStream", outputs.get("KinesisStreamName"))
-        known.add(f"kinesis:{kinesis}")
+        known |= own_streams.of_stack(own)
+        known.add(f"kinesis:{self.kinesis_stream(outputs)}")
         strange = self.settings.streams - known
         if strange:
             raise DeployError(
                 f"wrangler.toml sends events to {', '.join(sorted(strange))}, which is not of"
-                f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream, or make a stream"
-                f" set with --parameter {stream_members.PER_LEVEL}=N"
+                f" the stack {self.stack.name}: correct HEADWATER.routes or HEADWATER.failed_stream, make a stream set"
+                f" with --parameter {stream_members.PER_LEVEL}=N, or make streams of your own with"
+                f" {own_streams.options_for(strange, own)}"
             )
 
     def warn_of_open_origins(self) -> None:
@@ -358,10 +410,11 @@ class Deployment:
         say(f"secrets stored: {', '.join(made) or 'none was missing'}")
         return made.get(NAMES[0])
 
-    def prove(self, url: str, outputs: dict[str, str]) -> dict[str, str]:
+    def prove(self, url: str, outputs: dict[str, str], own: list[str]) -> dict[str, str]:
         """Send an event and wait until it is in S3; returns where."""
         firehose = self.client("firehose")
         *levels, failed = (Place.of_stream(firehose, outputs[name]) for name in STREAM_OUTPUTS)  # fmt: skip
+        levels += (Place.of_stream(firehose, name) for name in own)
         event = SmokeTest(url, self.settings)
         say(f"event {event.id}: sending it to {url}")
         outcome = event.send(self.arguments.wait)

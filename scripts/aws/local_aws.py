@@ -45,6 +45,7 @@ from botocore.config import Config
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
+import own_streams  # noqa: E402
 import query_stack  # noqa: E402
 import stream_members  # noqa: E402
 import template  # noqa: E402
@@ -315,6 +316,21 @@ class LocalAws:
             except StackError as error:
                 raise LocalAwsError(str(error)) from None
 
+    def add_own(self, streams: Collection[str]) -> None:
+        """Make those of `streams` that are of no other stack, as scripts/deploy does for the same names."""
+        outputs, cloudformation = self.outputs, self.client("cloudformation")
+        levels = [*stream_members.LEVELS, "FailedStream"]
+        known = {f"firehose:{outputs[name]}" for name in levels} | {f"kinesis:{outputs['KinesisStreamName']}"}
+        known |= stream_members.of_stack(outputs, stream_members.ALLOWED[-1])
+        stack = Stack(cloudformation, f"{STACK}-own", poll_seconds=0.05)
+        try:
+            lists = own_streams.needed(streams, known, stack.outputs())
+            if own_streams.of_stack(lists):
+                of_other = Stack(cloudformation, STACK).parameters()
+                stack.apply(template.body(own_streams.TEMPLATE), own_streams.parameters(lists, outputs, of_other))
+        except (StackError, own_streams.OwnStreamsError) as error:
+            raise LocalAwsError(str(error)) from None
+
     def _run(self, port: int) -> None:
         self._process = MinistackProcess(self.directory, self.region, port or self.port)
         self.port = self._process.port
@@ -474,7 +490,9 @@ def serve(port: int, directory: Path, *, reset: bool = False) -> None:
         if reset:
             aws.reset()
         aws.start(port, keep=True)
-        aws.add_members(_configured_streams())
+        streams = _configured_streams()
+        aws.add_members(streams)
+        aws.add_own(streams)
         print(_lines(aws.environment()) + "ready", flush=True)
         aws.wait()
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import health_stack
+import own_streams
 import stream_members
 import template
 from stack import TEMPLATE
@@ -55,6 +56,8 @@ def parameters() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = template.document(TEMPLATE)["Parameters"]
     members = template.document(stream_members.TEMPLATE)["Parameters"]
     found[stream_members.PER_LEVEL] = members[stream_members.PER_LEVEL]
+    own = template.document(own_streams.TEMPLATE)["Parameters"]
+    found[own_streams.KINESIS] = own[own_streams.KINESIS]
     return found | template.document(health_stack.TEMPLATE)["Parameters"]
 
 

@@ -158,8 +158,9 @@ class WorkerSettings:
             configuration = configuration.get("env", {}).get(environment, {})
         variables: dict[str, Any] = configuration.get("vars", {})
         self.region: str | None = variables.get("AWS_REGION")
-        self._table: dict[str, Any] = variables.get("HEADWATER", {})
-        keys: dict[str, Any] = self._table.get("keys", {})
+        # The table HEADWATER.
+        self.table: dict[str, Any] = variables.get("HEADWATER", {})
+        keys: dict[str, Any] = self.table.get("keys", {})
         self.write_key = next(iter(keys), None)
         self._tenant = keys.get(self.write_key, {}) if self.write_key else {}
 
@@ -171,18 +172,18 @@ class WorkerSettings:
     @property
     def origin(self) -> str | None:
         """A site that may send, if not all may."""
-        origins = self._tenant.get("origins") or self._table.get("origins") or ["*"]
+        origins = self._tenant.get("origins") or self.table.get("origins") or ["*"]
         return None if "*" in origins else origins[0]
 
     @property
     def takes_any_site(self) -> bool:
         """Whether a page of any site may send events."""
-        tables = [self._table, *self._table.get("keys", {}).values()]
+        tables = [self.table, *self.table.get("keys", {}).values()]
         return any("*" in each.get("origins", []) for each in tables)
 
     @property
     def streams(self) -> set[str]:
         """The streams that it writes to, each member of a set; not those that were renamed."""
-        named = {key: value for key, value in self._table.items() if key != RENAMED}
+        named = {key: value for key, value in self.table.items() if key != RENAMED}
         found = re.findall(STREAM, json.dumps(named))
         return {member for stream in found for member in members(stream)}

@@ -122,18 +122,17 @@ impl HeadwaterConfig {
         let failed = table
             .required("failed_stream")
             .and_then(|value| routes::stream_set(&mut table, "failed_stream", value));
-        if let (Some(tenants), Some(failed)) = (&tenants, &failed)
-            && tenants
-                .all()
-                .flat_map(|tenant| tenant.routes.sets())
-                .chain(&tenant_streams)
-                .any(|set| set.overlaps(failed))
+        let mut named: Vec<&StreamSet> = tenant_streams.iter().collect();
+        for tenant in tenants.iter().flat_map(Tenants::all) {
+            named.extend(tenant.routes.sets());
+        }
+        if let (Some(_), Some(failed)) = (&tenants, &failed)
+            && named.iter().any(|set| set.overlaps(failed))
         {
             table.error("failed_stream", "must be a stream that no route goes to");
         }
-        let routed = tenants.iter().flat_map(Tenants::all).chain(&inherited);
-        let routed = routed.flat_map(|tenant| tenant.routes.sets()).chain(&tenant_streams);
-        let named: Vec<&StreamSet> = routed.chain(&failed).collect();
+        named.extend(inherited.iter().flat_map(|tenant| tenant.routes.sets()));
+        named.extend(&failed);
         let is_read = tenants.is_some() && failed.is_some();
         let renamed_streams =
             renamed_streams::renamed_streams(&mut table, is_read.then_some(&named));

@@ -44,7 +44,7 @@ use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::pipeline::clean::CleanConfig;
 use crate::pipeline::enrich::Enrichment;
-use crate::pipeline::route::{RouteAggregation, Routes};
+use crate::pipeline::route::{Route, RouteAggregation, Routes};
 use crate::pipeline::validate::UnknownEventPolicy;
 use crate::shard::config::ShardConfig;
 pub use aws::Aws;
@@ -292,28 +292,32 @@ impl Config {
     }
 
     /// What a new record can go to, some of it several times.
-    fn destinations(&self) -> impl Iterator<Item = &StreamSet> {
+    fn destinations(&self) -> Vec<&StreamSet> {
         let of_store = (self.store == Binding::Present).then_some(self.inherited.as_ref());
-        let routed = self.tenants.all().chain(of_store).flat_map(|tenant| tenant.routes.sets());
-        routed.chain(&self.tenant_streams).chain([&self.destinations.failed])
+        let mut sets = Vec::new();
+        for tenant in self.tenants.all().chain(of_store) {
+            sets.extend(tenant.routes.sets());
+        }
+        sets.extend(&self.tenant_streams);
+        sets.push(&self.destinations.failed);
+        sets
     }
 }
 
 impl Config {
     /// Whether a route or `failed` names `stream`, so that new records may still go there.
     pub fn names(&self, stream: &Stream) -> bool {
-        self.destinations().chain(self.inherited.routes.sets()).any(|set| set.contains(stream))
+        self.destinations().iter().any(|set| set.contains(stream))
+            || self.inherited.routes.go_to(stream)
     }
 
     /// Returns the names of the tenants that alone use `stream`; none if `failed` or a route at the
     /// top level names it. [`STORE`] stands for those in the key-value store.
     pub fn owners(&self, stream: &Stream) -> Vec<String> {
-        if self.destinations.failed.contains(stream)
-            || self.inherited.routes.sets().any(|set| set.contains(stream))
-        {
+        if self.destinations.failed.contains(stream) || self.inherited.routes.go_to(stream) {
             return Vec::new();
         }
-        let sends = |tenant: &&Tenant| tenant.routes.sets().any(|set| set.contains(stream));
+        let sends = |tenant: &&Tenant| tenant.routes.go_to(stream);
         let mut owners = BTreeSet::new();
         for tenant in self.tenants.all().filter(sends) {
             owners.insert(tenant.name.clone());
@@ -327,7 +331,7 @@ impl Config {
     /// Returns the settings that name `stream`, such as `HEADWATER.keys.pk_shop.routes[0].to`.
     pub fn settings_of(&self, stream: &Stream) -> Vec<String> {
         let of_routes = |path: String, routes: &Routes| -> Vec<String> {
-            let named = routes.sets().enumerate().filter(|(_, set)| set.contains(stream));
+            let named = routes.all().enumerate().filter(|(_, route)| route.to.contains(stream));
             named.map(|(index, _)| format!("{path}.routes[{index}].to")).collect()
         };
         let mut settings = of_routes("HEADWATER".to_owned(), &self.inherited.routes);
@@ -354,11 +358,14 @@ impl Config {
 /// The stream sets for which any route turns off aggregation.
 fn unpacked(tenants: &Tenants, inherited: &Routes) -> Vec<StreamSet> {
     let routes = tenants.all().flat_map(|tenant| tenant.routes.all());
-    routes
-        .chain(inherited.all())
-        .filter(|route| route.aggregate == RouteAggregation::Never)
-        .map(|route| route.to.clone())
-        .collect()
+    let mut sets = Vec::new();
+    for Route { to, aggregate, .. } in routes.chain(inherited.all()) {
+        if *aggregate == RouteAggregation::Never {
+            sets.push(to.first().clone());
+            sets.extend_from_slice(to.others());
+        }
+    }
+    sets
 }
 
 /// Parses a secret, if it is set. If it is too short, a warning says what applies `instead`.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::table::ConfigTable;
+use crate::model::fan_out::FanOut;
 use crate::model::level::Level;
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
@@ -16,6 +17,23 @@ pub fn stream_set(table: &mut ConfigTable<'_>, key: &str, value: Value) -> Optio
         return None;
     };
     StreamSet::parse(&text).map_err(|error| table.error(key, error.to_string())).ok()
+}
+
+/// Parses the streams at `to`: one, or a list of them.
+fn fan_out(table: &mut ConfigTable<'_>, value: &Value) -> Option<FanOut> {
+    const FORM: &str =
+        "must be a text of the form firehose:NAME or kinesis:NAME, or a list of them";
+    let texts: Option<Vec<&str>> = match value {
+        Value::Array(list) => list.iter().map(Value::as_str).collect(),
+        value => value.as_str().map(|text| vec![text]),
+    };
+    let problem = match texts.map(|texts| FanOut::of_texts(&mut texts.into_iter())) {
+        Some(Ok(fan_out)) => return Some(fan_out),
+        Some(Err(error)) => error.to_string(),
+        None => FORM.to_owned(),
+    };
+    table.error("to", problem);
+    None
 }
 
 pub fn routes(table: &mut ConfigTable<'_>) -> Option<Routes> {
@@ -68,7 +86,7 @@ fn route(table: &mut ConfigTable<'_>) -> Option<(RouteCondition, Route)> {
         Some(false) => RouteAggregation::Never,
         Some(true) | None => RouteAggregation::AsConfigured,
     };
-    let to = table.required("to").and_then(|value| stream_set(table, "to", value));
+    let to = table.required("to").and_then(|value| fan_out(table, &value));
     let route = Route { to: to?, sample, aggregate };
     (table.error_count() == before).then_some((condition, route))
 }
@@ -153,6 +171,68 @@ mod tests {
         let aggregation = |name| config.destinations.policy_of(&stream(name)).aggregation;
         assert_eq!(aggregation("firehose:e-3"), Aggregation::Off);
         assert_ne!(aggregation("kinesis:k-1"), Aggregation::Off);
+    }
+
+    #[test]
+    fn a_route_may_go_to_several_streams() {
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        let both = json!(["firehose:e-{1..2}", "kinesis:orders"]);
+        table["routes"] = json!([
+            {"name": "order_*", "to": both, "aggregate": false},
+            {"to": ["firehose:e-1"]},
+        ]);
+        let config = Config::parse(settings).unwrap();
+        let routes = &config.inherited.routes;
+        let to: Vec<String> = routes.all().map(|route| route.to.to_string()).collect();
+        assert_eq!(to, ["firehose:e-{1..2}, kinesis:orders", "firehose:e-1"]);
+        assert_eq!(config.streams().len(), 4, "with the failed stream");
+        let stream = |name| Stream::parse(name).unwrap();
+        assert_eq!(
+            config.settings_of(&stream("firehose:e-1")),
+            ["HEADWATER.routes[0].to", "HEADWATER.routes[1].to"]
+        );
+        assert_eq!(config.settings_of(&stream("kinesis:orders")), ["HEADWATER.routes[0].to"]);
+        for name in ["firehose:e-2", "kinesis:orders"] {
+            assert_eq!(
+                config.destinations.policy_of(&stream(name)).aggregation,
+                Aggregation::Off,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_list_of_streams_names_its_key() {
+        let form = "to must be a text of the form firehose:NAME or kinesis:NAME, or a list of them";
+        for (to, problem) in [
+            (json!([]), "to has 0 streams; a list has 1 to 4".to_owned()),
+            (
+                json!(["kinesis:a", "kinesis:b", "kinesis:c", "kinesis:d", "kinesis:e"]),
+                "to has 5 streams; a list has 1 to 4".to_owned(),
+            ),
+            (
+                json!(["kinesis:a", "firehose:b", "kinesis:a"]),
+                "to has kinesis:a and kinesis:a, which share a stream; each stream gets one copy of an event".to_owned(),
+            ),
+            (json!(["kinesis:a", 7]), form.to_owned()),
+            (json!(7), form.to_owned()),
+            (
+                json!(["kinesis:a", "s3:b"]),
+                "to must be firehose:NAME or kinesis:NAME, not \"s3:b\"".to_owned(),
+            ),
+        ] {
+            let mut settings = settings();
+            settings.headwater.as_mut().unwrap()["routes"] = json!([{"to": to}]);
+            let expected = [format!("HEADWATER.routes[0].{problem}")];
+            assert_eq!(error_count(settings), expected, "{to}");
+        }
+        let mut settings = settings();
+        let table = settings.headwater.as_mut().unwrap();
+        table["routes"] = json!([{"to": ["kinesis:a", "firehose:f"]}]);
+        table["failed_stream"] = json!("firehose:f");
+        let problem = "HEADWATER.failed_stream must be a stream that no route goes to";
+        assert_eq!(error_count(settings), [problem]);
     }
 
     #[test]

@@ -129,16 +129,18 @@ impl Config {
         }
         let sets: Vec<&StreamSet> = self.stream_sets();
         for (index, route) in tenant.routes.all().enumerate() {
-            let is_packed = || !self.destinations.unpacked.contains(&route.to);
-            let (field, problem) = if self.destinations.failed.overlaps(&route.to) {
-                ("to", "must not be the stream of failed events")
-            } else if !sets.contains(&&route.to) {
-                ("to", "must be a stream of HEADWATER.routes or HEADWATER.tenant_streams")
-            } else if route.aggregate == RouteAggregation::Never && is_packed() {
-                ("aggregate", AGGREGATE)
-            } else {
-                continue;
-            };
+            let unpacked = &self.destinations.unpacked;
+            let is_packed = || route.to.iter().any(|set| !unpacked.contains(set));
+            let (field, problem) =
+                if route.to.iter().any(|set| self.destinations.failed.overlaps(set)) {
+                    ("to", "must not be the stream of failed events")
+                } else if route.to.iter().any(|set| !sets.contains(&set)) {
+                    ("to", "must be a stream of HEADWATER.routes or HEADWATER.tenant_streams")
+                } else if route.aggregate == RouteAggregation::Never && is_packed() {
+                    ("aggregate", AGGREGATE)
+                } else {
+                    continue;
+                };
             table.error(&format!("{key}.routes[{index}].{field}"), problem);
         }
         if let Some(column) = columns::missing(&self.columns, &tenant.routes) {

@@ -86,7 +86,7 @@ fn a_tenant_inherits_absent_keys() {
         (a.privacy.device_ids, b.privacy.device_ids),
         (DeviceIdSource::Client, DeviceIdSource::Cookieless)
     );
-    assert_eq!((a.routes.sets().count(), b.routes.sets().count()), (2, 1));
+    assert_eq!((a.routes.sets().len(), b.routes.sets().len()), (2, 1));
     assert!(config.tenants.find(None).is_none() && config.tenants.find(Some("pk_c")).is_none());
     assert_eq!(config.streams().len(), 4);
 }

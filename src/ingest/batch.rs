@@ -38,7 +38,8 @@ pub struct IngestBatch<'a> {
     outcomes: Vec<(EventId, Outcome)>,
     pending: Vec<PendingRecord<'a>>,
     pending_bytes: usize,
-    /// The number of records that were taken out for delivery and have no status yet.
+    /// The number of records that were taken out for delivery and have no status yet; of a record for
+    /// several streams, each copy counts.
     in_delivery: usize,
     /// The bytes of all records that were taken out for delivery.
     bytes: usize,
@@ -303,7 +304,7 @@ impl<'a> IngestBatch<'a> {
     pub fn take_records(&mut self) -> Vec<PendingRecord<'a>> {
         let records = std::mem::take(&mut self.pending);
         self.bytes = self.bytes.saturating_add(std::mem::take(&mut self.pending_bytes));
-        self.in_delivery = self.in_delivery.saturating_add(records.len());
+        self.in_delivery = self.in_delivery.saturating_add(copies(&records));
         self.trace_sent(&records);
         records
     }
@@ -343,7 +344,7 @@ impl<'a> IngestBatch<'a> {
                         let failed = &self.context.config.destinations.failed;
                         trace.refused(*beacon_index, to, &code, failed);
                     }
-                    Some(Outcome::Failed(rejected::violation(&**to, &code)))
+                    Some(Outcome::Failed(rejected::violation(&to.one_of(), &code)))
                 }
                 ItemStatus::OverQuota => Some(Outcome::OverQuota),
                 ItemStatus::NotAdmitted => {
@@ -351,11 +352,11 @@ impl<'a> IngestBatch<'a> {
                     continue;
                 }
                 ItemStatus::NotDurable { code, retry_after_s } => {
-                    let stream = to.to_string();
+                    let stream = to.one_of();
                     return Err(IngestError::NotDurable { stream, code, retry_after_s });
                 }
             };
-            self.in_delivery = self.in_delivery.saturating_sub(1);
+            self.in_delivery = self.in_delivery.saturating_sub(to.copies());
             if let (Some(outcome), Some((_, known))) =
                 (outcome, self.outcomes.get_mut(*beacon_index))
             {
@@ -383,7 +384,7 @@ impl<'a> IngestBatch<'a> {
                     is_within
                 }
             });
-        self.in_delivery = self.in_delivery.saturating_sub(over.len());
+        self.in_delivery = self.in_delivery.saturating_sub(copies(&over));
         for PendingRecord { beacon_index, .. } in over {
             if let Some((_, outcome)) = self.outcomes.get_mut(beacon_index) {
                 *outcome = Outcome::OverQuota;
@@ -447,14 +448,16 @@ impl<'a> IngestBatch<'a> {
         self.pending_bytes
     }
 
-    /// The memory that these records take, about: more than their bytes if they are small.
+    /// The memory that these records take, about: more than their bytes if they are small, and for each
+    /// of their streams, whose call has them in its body.
     pub fn pending_memory(&self) -> usize {
         /// A record's stream, key and identity.
         const OF_RECORD: usize = 512;
         let of_each = self
             .pending
             .iter()
-            .map(|pending| pending.item.record.capacity().saturating_add(OF_RECORD));
+            .map(|pending| (pending.item.record.capacity(), pending.item.to.copies()))
+            .map(|(bytes, copies)| bytes.saturating_add(OF_RECORD).saturating_mul(copies));
         of_each.sum()
     }
 
@@ -481,7 +484,7 @@ impl<'a> IngestBatch<'a> {
 
     /// Returns the batch for its answer. Fails if any record has no status yet.
     pub fn settled(&self) -> Result<SettledBatch<'_, 'a>, IngestError> {
-        let unsettled = self.pending.first().map(|pending| pending.item.to.to_string());
+        let unsettled = self.pending.first().map(|pending| pending.item.to.one_of());
         match (unsettled, self.in_delivery) {
             (None, 0) => Ok(SettledBatch(self)),
             (stream, _) => Err(IngestError::NotDurable {
@@ -504,6 +507,12 @@ impl<'a> IngestBatch<'a> {
     pub fn outcomes(&self) -> &[(EventId, Outcome)] {
         &self.outcomes
     }
+}
+
+/// Returns the number of copies of all `records`, one for each of their streams.
+fn copies(records: &[PendingRecord<'_>]) -> usize {
+    let copies = records.iter().map(|pending| pending.item.to.copies());
+    copies.fold(0, usize::saturating_add)
 }
 
 impl SettledBatch<'_, '_> {

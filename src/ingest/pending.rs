@@ -8,6 +8,7 @@ use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::config::tenant::Tenant;
 use crate::model::device_key::{DeviceHasher, DeviceKey};
+use crate::model::fan_out::FanOut;
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::quota::QuotaUse;
 use crate::model::record::Record;
@@ -24,8 +25,8 @@ pub struct PendingRecord<'a> {
     /// The index of its beacon in the request.
     pub beacon_index: usize,
     pub shard: ShardChoice,
-    /// The stream or stream set that takes it if its device overflows; none for a failed event.
-    pub overflow: Option<&'a StreamSet>,
+    /// The streams that take it if its device overflows; none for a failed event.
+    pub overflow: Option<&'a FanOut>,
     pub item: ShardItem<'a>,
 }
 
@@ -50,7 +51,7 @@ impl<'a> PendingRecord<'a> {
     pub(super) fn of_event(
         enriched: &EnrichedEvent<'_>,
         key: DeviceKey,
-        to: &'a StreamSet,
+        to: &'a FanOut,
         (tenant, quota_use): (&'a Tenant, QuotaUse),
         record: Record,
         config: &Config,
@@ -90,11 +91,11 @@ impl<'a> PendingRecord<'a> {
     /// Builds a pending record of a failed event, for the stream of failed events, or its set.
     pub(super) fn of_failed_event(
         beacon_index: usize,
-        to: &'a StreamSet,
+        to: &StreamSet,
         (tenant, quota_use): (&Tenant, QuotaUse),
         record: Record,
     ) -> Self {
-        let (to, tenant) = (Cow::Borrowed(to), Arc::clone(&tenant.of_items));
+        let (to, tenant) = (Cow::Owned(to.clone().into()), Arc::clone(&tenant.of_items));
         let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         Self { beacon_index, shard: ShardChoice::Any, overflow: None, item }
     }
@@ -234,23 +235,36 @@ pub struct DestinationRecords {
     pub beacons: Vec<usize>,
 }
 
-/// Groups `records` by stream or stream set.
+/// Groups `records` by stream or stream set. A record for several is in the group of each.
 pub fn by_destination(records: Vec<PendingRecord<'_>>) -> Vec<DestinationRecords> {
     let mut groups: Vec<DestinationRecords> = Vec::new();
     for PendingRecord { beacon_index, item: ShardItem { to, record, .. }, .. } in records {
-        match groups.iter_mut().find(|group| group.to == *to) {
-            Some(group) => {
-                group.records.push(record);
-                group.beacons.push(beacon_index);
-            }
-            None => groups.push(DestinationRecords {
-                to: to.into_owned(),
-                records: vec![record],
-                beacons: vec![beacon_index],
-            }),
+        let record = if to.others().is_empty() { record } else { record.shared() };
+        for other in to.others() {
+            add_to_group(&mut groups, other, record.clone(), beacon_index);
         }
+        add_to_group(&mut groups, to.first(), record, beacon_index);
     }
     groups
+}
+
+fn add_to_group(
+    groups: &mut Vec<DestinationRecords>,
+    to: &StreamSet,
+    record: Record,
+    beacon_index: usize,
+) {
+    match groups.iter_mut().find(|group| group.to == *to) {
+        Some(group) => {
+            group.records.push(record);
+            group.beacons.push(beacon_index);
+        }
+        None => groups.push(DestinationRecords {
+            to: to.clone(),
+            records: vec![record],
+            beacons: vec![beacon_index],
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -266,7 +280,7 @@ mod tests {
     const SHARDS: ShardNumber = 256;
 
     fn pending(event: Option<(DeviceIdentity, DeviceKey, EventId)>) -> PendingRecord<'static> {
-        let to = Cow::Owned(StreamSet::parse("firehose:events").unwrap());
+        let to = Cow::Owned(FanOut::parse("firehose:events").unwrap());
         let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
         let (record, quota_use) = (record::tests::record("a"), QuotaUse::One);
         let Some((device, key, event_id)) = event else {
@@ -375,8 +389,7 @@ mod tests {
 
     #[test]
     fn an_overflowing_device_leaves_its_shard_and_no_other_does() {
-        let low: &'static StreamSet =
-            Box::leak(Box::new(StreamSet::parse("firehose:low").unwrap()));
+        let low: &'static FanOut = Box::leak(Box::new(FanOut::parse("firehose:low").unwrap()));
         let sharding = ShardConfig { device_events_per_minute: 3, ..ShardConfig::default() };
         let mut rates = DeviceRates::default();
         let mut send = |pending: PendingRecord<'static>| {

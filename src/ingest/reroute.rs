@@ -14,6 +14,7 @@ use crate::config::{Binding, Config};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::rejected::is_of_failed_event;
 use crate::delivery::response::ErrorClass;
+use crate::model::fan_out::FanOut;
 use crate::model::level::Level;
 use crate::model::record::{OVERFLOW, Record};
 use crate::model::stream::Stream;
@@ -58,14 +59,20 @@ pub fn current_set<'a>(
     }
     columns.get("occurred_at")?;
     let renamed = config.renamed(from).filter(|to| !to.overlaps(&config.destinations.failed));
-    Some(renamed.unwrap_or_else(|| routed(&columns, config, stored)))
+    Some(renamed.unwrap_or_else(|| one_of(routed(&columns, config, stored), from)))
+}
+
+/// Returns the one of a route's streams that takes a record stored for `from`: the first of its service,
+/// or else the first. The others may have their copies.
+fn one_of<'a>(to: &'a FanOut, from: &Stream) -> &'a StreamSet {
+    to.iter().find(|set| set.first().service == from.service).unwrap_or(to.first())
 }
 
 fn routed<'a>(
     columns: &JsonFields<'_>,
     config: &'a Config,
     stored: Option<&'a Routes>,
-) -> &'a StreamSet {
+) -> &'a FanOut {
     let (tenant, name): (String, String) =
         (read(columns, "tenant").unwrap_or_default(), read(columns, "name").unwrap_or_default());
     let level: Option<String> = read(columns, "level");
@@ -158,6 +165,25 @@ mod tests {
                 None,
             );
             assert_eq!(current, Some(&stream(to).into()), "{columns}");
+        }
+    }
+
+    #[test]
+    fn an_event_goes_to_one_of_a_routes_streams() {
+        let config = config(json!({
+            "routes": [
+                {"name": "order_*", "to": ["firehose:high", "kinesis:orders", "kinesis:others"]},
+                {"to": ["firehose:rest"]},
+            ],
+        }));
+        for (name, from, to) in [
+            ("order_placed", "firehose:old", "firehose:high"),
+            ("order_placed", "kinesis:old", "kinesis:orders"),
+            ("page_view", "kinesis:old", "firehose:rest"),
+        ] {
+            let line = event(json!({"name": name}));
+            let current = current_set(&record(&line), &stream(from), &config, None);
+            assert_eq!(current, Some(&stream(to).into()), "{name} from {from}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pending::PendingRecord;
 use crate::model::failed_event::OriginalPayload;
+use crate::model::fan_out::FanOut;
 use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream_set::StreamSet;
@@ -20,8 +21,8 @@ pub struct RequestTrace {
 pub struct BeaconTrace {
     /// Its bytes, without what privacy removes.
     pub received: Option<OriginalPayload>,
-    /// The stream that its record was last sent to, or the set: its shard chooses the member.
-    pub stream: Option<StreamSet>,
+    /// The streams that its record was last sent to, or sets: its shard chooses the member.
+    pub stream: Option<FanOut>,
     /// That record.
     pub record: Option<Record>,
 }
@@ -61,11 +62,12 @@ impl RequestTrace {
 
     /// Records that `stream` rejected the record of a beacon with this code, and that its shard
     /// sent the failed event to `failed`.
-    pub fn refused(&mut self, index: usize, stream: &StreamSet, code: &str, failed: &StreamSet) {
+    pub fn refused(&mut self, index: usize, stream: &FanOut, code: &str, failed: &StreamSet) {
         let BeaconTrace { record, stream: place, .. } = self.beacon(index);
-        let parts = record.take().and_then(|it| Record::of_rejected(&it, stream, code).ok());
+        let parts =
+            record.take().and_then(|it| Record::of_rejected(&it, &stream.one_of(), code).ok());
         *record = parts.and_then(|parts| parts.into_iter().next());
-        *place = Some(failed.clone());
+        *place = Some(failed.clone().into());
     }
 
     fn beacon(&mut self, index: usize) -> &mut BeaconTrace {

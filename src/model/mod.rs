@@ -7,6 +7,7 @@ pub mod device_key;
 pub mod endpoint;
 pub mod event;
 pub mod failed_event;
+pub mod fan_out;
 pub mod geo;
 pub mod level;
 pub mod name_pattern;

@@ -1,4 +1,4 @@
-//! Selects the stream, or the stream set, of an event: the first route that matches.
+//! Selects the streams of an event: those of the first route that matches.
 //!
 //! A route may keep only a share of its devices, always the same ones. Each record states the
 //! share, so that counts can be scaled up.
@@ -6,9 +6,11 @@
 use serde_json::{Map, Value};
 
 use crate::model::event::Event;
+use crate::model::fan_out::FanOut;
 use crate::model::level::Level;
 use crate::model::name_pattern::NamePattern;
 use crate::model::sampling::SampleRate;
+use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 
 /// The routes in order, and the default route.
@@ -19,13 +21,13 @@ pub struct Routes {
     pub otherwise: Route,
 }
 
-/// A stream or a set of them, and how events go to it.
+/// Streams, and how events go to them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    pub to: StreamSet,
+    pub to: FanOut,
     /// The share of devices that the route keeps.
     pub sample: Option<SampleRate>,
-    /// Whether its events share records. If one route forbids it, no events of its stream do.
+    /// Whether its events share records. If one route forbids it, no events of its streams do.
     pub aggregate: RouteAggregation,
 }
 
@@ -99,9 +101,19 @@ impl Routes {
         self.routes.iter().filter_map(|(condition, _)| condition.tenant.as_deref())
     }
 
-    /// Returns the stream or stream set of every route.
-    pub fn sets(&self) -> impl Iterator<Item = &StreamSet> {
-        self.all().map(|route| &route.to)
+    /// Returns the streams and stream sets of every route.
+    pub fn sets(&self) -> Vec<&StreamSet> {
+        let mut sets = Vec::new();
+        for route in self.all() {
+            sets.push(route.to.first());
+            sets.extend(route.to.others());
+        }
+        sets
+    }
+
+    /// Whether a route goes to `stream`.
+    pub fn go_to(&self, stream: &Stream) -> bool {
+        self.all().any(|route| route.to.contains(stream))
     }
 }
 
@@ -151,7 +163,7 @@ mod tests {
     }
 
     fn to(name: &str) -> Route {
-        let to = StreamSet::parse(&format!("firehose:{name}")).unwrap();
+        let to = FanOut::parse(&format!("firehose:{name}")).unwrap();
         Route { to, sample: None, aggregate: RouteAggregation::default() }
     }
 

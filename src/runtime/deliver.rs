@@ -187,7 +187,7 @@ async fn take_quota<'a>(
         Ok(grant) => Ok(batch.keep_within_quota(records, grant.extra)),
         Err(why) => {
             log::error(Component::Delivery, format_args!("a quota is not known: {why}"));
-            let stream = records.first().map(|pending| pending.item.to.to_string());
+            let stream = records.first().map(|pending| pending.item.to.one_of());
             Err(IngestError::NotDurable {
                 stream: stream.unwrap_or_default(),
                 code: QUOTA_UNKNOWN.to_owned(),

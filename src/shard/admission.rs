@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::batcher::{Batcher, RecordOrigin, Slot};
+use super::batcher::{Batcher, RecordOrigin, RecordPart, Slot};
+use super::copies::{CopyFlags, CopyState, EventPlace, Slots};
 use super::dedup::DedupKey;
 use super::device_store::DeviceEvent;
 use super::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
@@ -17,8 +18,10 @@ use crate::base::clock::Milliseconds;
 use crate::base::order::{ascending, unsigned};
 use crate::delivery::destinations::Destinations;
 use crate::model::device_key::DeviceKey;
+use crate::model::fan_out::FanOut;
 use crate::model::placement::ShardNumber;
 use crate::model::quota::ItemTenant;
+use crate::model::record::Record;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
@@ -38,13 +41,15 @@ impl<'a> From<Vec<ShardItem<'a>>> for AdmitRequest<'a> {
 }
 
 /// The state of an item after its admission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     Duplicate,
-    /// It is queued in this slot.
-    Queued(Slot),
-    /// Its event is queued in this slot already, and shares its result.
-    DuplicateOf(Slot),
+    /// Its record is queued in these slots, for the streams that do not have it yet.
+    Queued(Slots),
+    /// Its event is queued in these slots already, and shares their result.
+    DuplicateOf(Slots),
+    /// It is queued in these slots, but refused as [`Refusal::Spill`] for another of its streams.
+    PartlyRefused(Slots),
     /// Nothing is left of its tenant's quota, or nothing is known about it.
     Short(QuotaShortage),
     Refused(Refusal),
@@ -93,7 +98,49 @@ pub enum AdmitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SeenState {
     Seen,
+    /// Only these copies of it were.
+    Partly(CopyFlags),
     New,
+}
+
+impl SeenState {
+    /// Whether the copy for the stream at `index` was seen.
+    fn has_copy(self, index: usize) -> bool {
+        match self {
+            Self::Seen => true,
+            Self::Partly(copies) => copies.has(index),
+            Self::New => false,
+        }
+    }
+}
+
+/// Why an item is not admitted for some of its streams, or for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ItemRefusal {
+    None,
+    Memory,
+    /// For the streams of these copies, which fail.
+    Spill(CopyFlags),
+}
+
+impl ItemRefusal {
+    /// Returns the refusal of all of an item with so many copies.
+    fn of_whole(self, copies: usize) -> Option<Refusal> {
+        match self {
+            Self::None => None,
+            Self::Memory => Some(Refusal::Memory),
+            Self::Spill(refused) => (refused == CopyFlags::all(copies)).then_some(Refusal::Spill),
+        }
+    }
+
+    /// Whether the copy for the stream at `index` is refused.
+    fn has_copy(self, index: usize) -> bool {
+        match self {
+            Self::None => false,
+            Self::Memory => true,
+            Self::Spill(refused) => refused.has(index),
+        }
+    }
 }
 
 /// Whether a request fits into memory.
@@ -145,16 +192,16 @@ impl ShardCore {
             false => self.make_room_by_share(&items, is_sick, now),
         };
         let seen = self.seen(&items, storage, now);
+        let refusal = |index: usize| refusals.get(index).copied().unwrap_or(ItemRefusal::None);
         let is_free = |index: usize, item: &ShardItem<'_>| {
-            let seen_key = item.event.as_ref().map(EventIdentity::seen_key).zip(seen.get(index));
-            refusals.get(index).is_some_and(Option::is_some)
-                || seen_key.is_some_and(|(key, seen)| self.find_duplicate(&key, *seen).is_some())
+            refusal(index).of_whole(item.to.copies()).is_some()
+                || seen.get(index).is_some_and(|seen| self.was_charged(item, *seen))
         };
         let charges = reserve::charge(&items, reserves, is_free);
         // All sessions come first: if one cannot be read, no record was queued.
-        let is_admitted = |index: usize| {
+        let is_admitted = |index: usize, item: &ShardItem<'_>| {
             let is_short = matches!(charges.get(index), Some(ItemCharge::Short(_)));
-            !is_short && refusals.get(index).is_none_or(Option::is_none)
+            !is_short && refusal(index).of_whole(item.to.copies()).is_none()
         };
         let sessions = self.observe(&items, &seen, is_admitted, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
@@ -163,9 +210,8 @@ impl ShardCore {
         for (index, ((item, session), seen)) in
             items.into_iter().zip(&sessions).zip(seen).enumerate()
         {
-            let ShardItem { to, tenant, record, event, .. } = item;
-            let seen_key = event.as_ref().map(EventIdentity::seen_key);
-            let duplicate = seen_key.and_then(|seen_key| self.find_duplicate(&seen_key, seen));
+            let seen_key = item.event.as_ref().map(EventIdentity::seen_key);
+            let duplicate = seen_key.and_then(|key| self.find_duplicate(&key, &item.to, seen));
             let charge = admitted.charges.get_mut(index);
             if let Some(admission) = duplicate {
                 // The same event, earlier in this request, was free: a replay is.
@@ -177,7 +223,8 @@ impl ShardCore {
                 admitted.admissions.push(admission);
                 continue;
             }
-            if let Some(refusal) = refusals.get(index).copied().flatten() {
+            let refusal = refusal(index);
+            if let Some(refusal) = refusal.of_whole(item.to.copies()) {
                 admitted.admissions.push(Admission::Refused(refusal));
                 continue;
             }
@@ -185,13 +232,21 @@ impl ShardCore {
                 admitted.admissions.push(Admission::Short(*shortage));
                 continue;
             }
+            let ShardItem { to, tenant, record, .. } = item;
             let record = match session {
                 Some(session) => record.in_session(session),
                 None => record,
             };
-            let (batches, origin) = (&mut self.batches, RecordOrigin { seen_key, tenant });
-            let slot = admitted.events.add(batches, &to, record, origin, now, destinations);
-            admitted.admissions.push(Admission::Queued(slot));
+            let origin = RecordOrigin { seen_key, part: RecordPart::Whole, tenant };
+            let mut add = |batches: &mut Batcher, to: &StreamSet, record, origin| {
+                admitted.events.add(batches, to, record, origin, now, destinations)
+            };
+            let batches = &mut self.batches;
+            let admission = match to.others() {
+                [] => Admission::Queued(add(batches, to.first(), record, origin).into()),
+                _ => queue_copies(batches, &to, record, origin, (seen, refusal), add),
+            };
+            admitted.admissions.push(admission);
         }
         if fullness == BufferState::IsFull {
             self.batches.mark_for_spill(is_sick);
@@ -215,8 +270,7 @@ impl ShardCore {
         let mut found = BTreeSet::new();
         let mut is_new = |item: &ShardItem<'_>, seen| {
             let seen_key = item.event.as_ref().map(EventIdentity::seen_key);
-            seen_key
-                .is_none_or(|key| self.find_duplicate(&key, seen).is_none() && found.insert(key))
+            seen_key.is_none_or(|key| !self.was_charged(item, seen) && found.insert(key))
         };
         let seen = self.seen(items, storage, now);
         let new = items.iter().zip(seen).filter(|(item, seen)| is_new(item, *seen));
@@ -267,29 +321,71 @@ impl ShardCore {
         overflowing
     }
 
-    /// Returns whether each item's event was seen.
+    /// Returns whether each item's event was seen, or which of its copies were.
     fn seen(
         &self,
         items: &[ShardItem<'_>],
         storage: &impl Storage,
         now: Milliseconds,
     ) -> Vec<SeenState> {
-        let events = || items.iter().filter_map(|item| item.event.as_ref());
-        let keys: Vec<DedupKey> = events().map(EventIdentity::seen_key).collect();
+        let mut keys: Vec<DedupKey> = Vec::with_capacity(items.len());
+        for ShardItem { to, event, .. } in items {
+            let Some(seen_key) = event.as_ref().map(EventIdentity::seen_key) else { continue };
+            keys.push(seen_key);
+            if !to.others().is_empty() {
+                keys.extend(to.iter().map(|set| seen_key.of_copy(set)));
+            }
+        }
         let mut seen = self.seen.contains(storage, &keys, now).into_iter();
-        let of_item = |item: &ShardItem<'_>| match item.event.and_then(|_| seen.next()) {
-            Some(true) => SeenState::Seen,
-            Some(false) | None => SeenState::New,
+        let mut next = || seen.next().unwrap_or_default();
+        let of_item = |ShardItem { to, event, .. }: &ShardItem<'_>| {
+            if event.is_none() {
+                return SeenState::New;
+            }
+            let (is_seen, mut copies) = (next(), CopyFlags::default());
+            if !to.others().is_empty() {
+                for index in 0..to.copies() {
+                    copies = if next() { copies.with(index) } else { copies };
+                }
+            }
+            match (is_seen, copies.is_empty()) {
+                (true, _) => SeenState::Seen,
+                (false, false) => SeenState::Partly(copies),
+                (false, true) => SeenState::New,
+            }
         };
         items.iter().map(of_item).collect()
     }
 
-    /// Returns the admission of an event that was seen or is queued already.
-    fn find_duplicate(&self, seen_key: &DedupKey, seen: SeenState) -> Option<Admission> {
-        match seen {
-            SeenState::Seen => Some(Admission::Duplicate),
-            SeenState::New => self.batches.find(seen_key).map(Admission::DuplicateOf),
+    /// Returns the admission of an event that was seen or is queued already, for all of its streams.
+    fn find_duplicate(
+        &self,
+        seen_key: &DedupKey,
+        to: &FanOut,
+        seen: SeenState,
+    ) -> Option<Admission> {
+        let place = match seen {
+            SeenState::Seen => return Some(Admission::Duplicate),
+            SeenState::New => Some(self.batches.find(seen_key)?),
+            SeenState::Partly(_) => self.batches.find(seen_key),
+        };
+        let is_found = |(index, set): (usize, &StreamSet)| {
+            seen.has_copy(index) || place.is_some_and(|place| place.has_copy(set))
+        };
+        if !to.others().is_empty() && !to.iter().enumerate().all(is_found) {
+            return None;
         }
+        let slots = place.and_then(EventPlace::slots);
+        Some(slots.map_or(Admission::Duplicate, Admission::DuplicateOf))
+    }
+
+    /// Whether nothing is charged for an event: it is a duplicate, or a stream has its copy and another
+    /// one does not, so that the charge of its first request was kept.
+    fn was_charged(&self, item: &ShardItem<'_>, seen: SeenState) -> bool {
+        let Some(seen_key) = item.event.as_ref().map(EventIdentity::seen_key) else { return false };
+        !matches!(seen, SeenState::New)
+            || self.batches.find(&seen_key).is_some_and(EventPlace::has_durable_copy)
+            || self.find_duplicate(&seen_key, &item.to, seen).is_some()
     }
 
     fn make_room_for(
@@ -298,8 +394,11 @@ impl ShardCore {
         limit: usize,
         is_sick: impl Fn(&StreamSet) -> bool,
     ) -> Result<BufferState, AdmitError> {
-        let bytes = |item: &ShardItem<'_>| item.record.bytes().len();
-        let request: usize = items.iter().map(bytes).sum();
+        // The copies of a record share its bytes while they are in memory, but not in the spill.
+        let bytes =
+            |item: &ShardItem<'_>, copies: usize| item.record.bytes().len().saturating_mul(copies);
+        let request = items.iter().map(|item| bytes(item, item.to.copies()));
+        let request = request.fold(0, usize::saturating_add);
         let held = self.batches.unmarked_bytes();
         // A request that exceeds the limit alone is accepted if no other record is in memory.
         let fits = |held: usize, request| held == 0 || held.saturating_add(request) <= limit;
@@ -313,7 +412,9 @@ impl ShardCore {
         }
         self.batches.mark_for_spill(&is_sick);
         let held = self.batches.unmarked_bytes();
-        let staying = items.iter().filter(|item| !is_sick(&item.to)).map(bytes).sum();
+        let well = |item: &ShardItem<'_>| item.to.iter().filter(|set| !is_sick(set)).count();
+        let staying = items.iter().map(|item| bytes(item, well(item)));
+        let staying = staying.fold(0, usize::saturating_add);
         match staying == 0 || fits(held, staying) {
             true => Ok(BufferState::IsFull),
             false => Err(AdmitError::BufferFull { held, limit }),
@@ -321,31 +422,44 @@ impl ShardCore {
     }
 
     /// Refuses items whose tenant would exceed its share of the memory, or of the spill if their stream
-    /// fails. All of a tenant's are refused, or none; a small tenant's come first. Returns nothing for
-    /// items that have room without a look at their tenants.
+    /// fails. All of a tenant's are refused, or none; a small tenant's come first. An item is refused only
+    /// for those of its streams that fail. Returns nothing for items that have room without a look at
+    /// their tenants.
     fn make_room_by_share(
         &mut self,
         items: &[ShardItem<'_>],
         is_sick: impl Fn(&StreamSet) -> bool,
         now: Milliseconds,
-    ) -> (BufferState, Vec<Option<Refusal>>) {
-        let bytes = |item: &ShardItem<'_>| item.record.bytes().len() as u64;
+    ) -> (BufferState, Vec<ItemRefusal>) {
+        let bytes = |item: &ShardItem<'_>, copies: usize| {
+            (item.record.bytes().len() as u64).saturating_mul(copies as u64)
+        };
         let (share, memory) = (self.tenant_share, self.max_held_bytes as u64);
         let spill = self.spill.fill();
         let in_spill = spill.bytes.saturating_add(self.batches.buffer_bytes() as u64);
         let held = self.batches.unmarked_bytes() as u64;
-        let request = items.iter().map(bytes).fold(0, u64::saturating_add);
+        let request = items.iter().map(|item| bytes(item, item.to.copies()));
+        let request = request.fold(0, u64::saturating_add);
         if share.allows(held.saturating_add(request), 0, memory)
             && share.allows(in_spill.saturating_add(request), 0, spill.max_bytes)
         {
             return (BufferState::HasRoom, Vec::new());
         }
         let (mut wanted, mut well) = (TenantTotals::default(), TenantTotals::default());
-        let sick: Vec<bool> = items.iter().map(|item| is_sick(&item.to)).collect();
-        for (item, is_sick) in items.iter().zip(&sick) {
-            wanted.add(&item.tenant.name, bytes(item));
-            if !is_sick {
-                well.add(&item.tenant.name, bytes(item));
+        let sick_copies = |item: &ShardItem<'_>| {
+            let mut sick = CopyFlags::default();
+            for (index, set) in item.to.iter().enumerate() {
+                sick = if is_sick(set) { sick.with(index) } else { sick };
+            }
+            sick
+        };
+        let sick: Vec<CopyFlags> = items.iter().map(sick_copies).collect();
+        for (item, sick) in items.iter().zip(&sick) {
+            let copies = item.to.copies();
+            wanted.add(&item.tenant.name, bytes(item, copies));
+            match copies.saturating_sub(sick.count()) {
+                0 => {}
+                copies => well.add(&item.tenant.name, bytes(item, copies)),
             }
         }
         let (mut state, mut admitted) = (BufferState::HasRoom, 0_u64);
@@ -382,12 +496,16 @@ impl ShardCore {
                 }
             }
         }
-        let refusal = |(item, is_sick): (&ShardItem<'_>, &bool)| {
+        let refusal = |(item, sick): (&ShardItem<'_>, &CopyFlags)| {
             let tenant = item.tenant.name.as_str();
-            if *is_sick && no_spill.contains(tenant) {
-                return Some(Refusal::Spill);
+            let has_no_spill = !sick.is_empty() && no_spill.contains(tenant);
+            match (has_no_spill, no_memory.contains(tenant)) {
+                // A direct delivery would fail, and repeat what it delivers to the other streams.
+                (true, true) => ItemRefusal::Spill(CopyFlags::all(item.to.copies())),
+                (true, false) => ItemRefusal::Spill(*sick),
+                (false, true) => ItemRefusal::Memory,
+                (false, false) => ItemRefusal::None,
             }
-            no_memory.contains(tenant).then_some(Refusal::Memory)
         };
         let refusals = items.iter().zip(&sick).map(refusal).collect();
         for tenant in no_spill {
@@ -402,7 +520,7 @@ impl ShardCore {
         &mut self,
         items: &[ShardItem<'_>],
         seen: &[SeenState],
-        is_admitted: impl Fn(usize) -> bool,
+        is_admitted: impl Fn(usize, &ShardItem<'_>) -> bool,
         storage: &impl Storage,
         now: Milliseconds,
         random: impl Fn() -> [u8; 10],
@@ -410,12 +528,12 @@ impl ShardCore {
         let mut sessions = vec![None; items.len()];
         let at = |item: &ShardItem<'_>| item.event.map_or(0, |event| event.session_event.at);
         for (_, index) in ascending(&mut items.iter().map(|item| unsigned(at(item)))) {
-            if !is_admitted(index) {
-                continue;
-            }
-            let (Some(ShardItem { event: Some(event), tenant, .. }), Some(seen), Some(session)) =
+            let (Some(item), Some(seen), Some(session)) =
                 (items.get(index), seen.get(index).copied(), sessions.get_mut(index))
             else {
+                continue;
+            };
+            let Some(event) = item.event.as_ref().filter(|_| is_admitted(index, item)) else {
                 continue;
             };
             let EventIdentity {
@@ -427,14 +545,59 @@ impl ShardCore {
             else {
                 continue;
             };
-            let seen_key = event.seen_key();
-            if self.find_duplicate(&seen_key, seen).is_none() {
+            if self.find_duplicate(&event.seen_key(), &item.to, seen).is_none() {
                 let of = DeviceEvent { key, previous, event: &session_event };
-                let may_be_stored = || self.tenant_use.takes_device(&tenant.name, now);
+                let may_be_stored = || self.tenant_use.takes_device(&item.tenant.name, now);
                 let info = self.devices.observe(storage, of, may_be_stored, &random, now)?;
                 *session = Some(info);
             }
         }
         Ok(sessions)
+    }
+}
+
+/// Queues a copy of `record` by `add` for each stream of `to` that does not have the event, unless it is
+/// refused.
+fn queue_copies(
+    batches: &mut Batcher,
+    to: &FanOut,
+    record: Record,
+    origin: RecordOrigin,
+    (seen, refusal): (SeenState, ItemRefusal),
+    mut add: impl FnMut(&mut Batcher, &StreamSet, Record, RecordOrigin) -> Slot,
+) -> Admission {
+    let (record, seen_key) = (record.shared(), origin.seen_key);
+    let (mut slots, mut is_refused) = (None, false);
+    for (index, set) in to.iter().enumerate() {
+        let place = seen_key.as_ref().and_then(|seen_key| batches.find(seen_key));
+        let state = match place.and_then(|place| place.state_of(set)) {
+            Some(CopyState::Held(slot)) => {
+                Slots::add(&mut slots, slot);
+                continue;
+            }
+            Some(CopyState::Durable) => continue,
+            Some(CopyState::Lost) | None if seen.has_copy(index) => CopyState::Durable,
+            Some(CopyState::Lost) | None if refusal.has_copy(index) => {
+                is_refused = true;
+                CopyState::Lost
+            }
+            Some(CopyState::Lost) | None => {
+                let origin = RecordOrigin { part: RecordPart::Copy, ..origin.clone() };
+                Slots::add(&mut slots, add(batches, set, record.clone(), origin));
+                continue;
+            }
+        };
+        if let Some(seen_key) = seen_key {
+            batches.note_copy(seen_key, set, state);
+        }
+    }
+    match slots {
+        Some(slots) if is_refused => Admission::PartlyRefused(slots),
+        Some(slots) => Admission::Queued(slots),
+        // The streams that are not refused have it already.
+        None => {
+            seen_key.and_then(|seen_key| batches.take_ended(&seen_key));
+            Admission::Refused(Refusal::Spill)
+        }
     }
 }

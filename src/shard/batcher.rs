@@ -20,20 +20,10 @@ use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::shard::arrivals::Arrivals;
+pub use crate::shard::copies::{BatchId, Slot};
+use crate::shard::copies::{CopyState, EventCopies, EventPlace};
 use crate::shard::dedup::DedupKey;
 use crate::shard::tenant_share::TenantTotals;
-
-/// The id of a batch, unique until the object is lost.
-pub type BatchId = u64;
-
-/// The position of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    pub batch: BatchId,
-    /// Its index in the batch. The first record opens the batch, which is closed after its linger
-    /// time.
-    pub index: usize,
-}
 
 /// The limits of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +102,16 @@ impl OpenBatch {
 pub struct RecordOrigin {
     /// The dedup key, if it is an event.
     pub seen_key: Option<DedupKey>,
+    pub part: RecordPart,
     pub tenant: Arc<ItemTenant>,
+}
+
+/// What a record is of its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPart {
+    Whole,
+    /// One of several, each for another stream.
+    Copy,
 }
 
 /// A batch in flight, without its records.
@@ -120,6 +119,8 @@ pub struct RecordOrigin {
 pub struct InFlightBatch {
     /// The origin of each record.
     pub origins: Vec<RecordOrigin>,
+    /// The stream or stream set that its copies of events are for.
+    pub to: StreamSet,
     stream: Stream,
     bytes: usize,
     of_tenants: TenantTotals,
@@ -133,7 +134,7 @@ pub struct Batcher {
     under_way: HashMap<BatchId, InFlightBatch>,
     /// The slots of the events that are not durable yet.
     /// Ordered: a client chooses ids, and could choose those that collide in a hash table whose seed is known.
-    places: BTreeMap<DedupKey, Slot>,
+    places: BTreeMap<DedupKey, EventPlace>,
     buffer_bytes: usize,
     arrivals: Arrivals,
 }
@@ -144,9 +145,35 @@ impl Batcher {
     /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MAX_IN_FLIGHT: usize = 2;
 
-    /// Returns the slot of an event that is in memory.
-    pub fn find(&self, seen_key: &DedupKey) -> Option<Slot> {
-        self.places.get(seen_key).copied()
+    /// Returns where an event is that is in memory.
+    pub fn find(&self, seen_key: &DedupKey) -> Option<&EventPlace> {
+        self.places.get(seen_key)
+    }
+
+    /// Notes what became of the copy for `to` of an event, others of which are in memory or will be.
+    pub fn note_copy(&mut self, seen_key: DedupKey, to: &StreamSet, state: CopyState) {
+        match self.places.get_mut(&seen_key) {
+            Some(EventPlace::Copies(copies)) => copies.set(to, state),
+            // The only record of an event counts for all streams.
+            Some(EventPlace::Only(_)) => {}
+            None => {
+                let mut copies = EventCopies::default();
+                copies.set(to, state);
+                self.places.insert(seen_key, EventPlace::Copies(copies));
+            }
+        }
+    }
+
+    /// Removes the copies of an event of which none is in memory, and returns them.
+    pub fn take_ended(&mut self, seen_key: &DedupKey) -> Option<EventCopies> {
+        match self.places.get(seen_key) {
+            Some(EventPlace::Copies(copies)) if copies.have_ended() => {}
+            _ => return None,
+        }
+        match self.places.remove(seen_key) {
+            Some(EventPlace::Copies(copies)) => Some(copies),
+            Some(EventPlace::Only(_)) | None => None,
+        }
     }
 
     pub const fn buffer_bytes(&self) -> usize {
@@ -201,13 +228,20 @@ impl Batcher {
         open.bytes = open.bytes.saturating_add(bytes);
         open.of_tenants.add(&origin.tenant.name, bytes as u64);
         open.records.push(record);
-        let seen_key = origin.seen_key;
+        let (seen_key, part) = (origin.seen_key, origin.part);
         open.origins.push(origin);
         self.buffer_bytes = self.buffer_bytes.saturating_add(bytes);
-        if let Some(seen_key) = seen_key {
-            self.places.insert(seen_key, slot);
+        let becomes_full = !was_full && open.is_full();
+        match (seen_key, part) {
+            (None, _) => {}
+            (Some(seen_key), RecordPart::Whole) => {
+                self.places.insert(seen_key, EventPlace::Only(slot));
+            }
+            (Some(seen_key), RecordPart::Copy) => {
+                self.note_copy(seen_key, to, CopyState::Held(slot));
+            }
         }
-        if was_full || !open.is_full() {
+        if !becomes_full {
             return (slot, Fullness::HasRoom);
         }
         for open in &mut self.open {
@@ -311,18 +345,27 @@ impl Batcher {
     /// Closes a batch, for `stream`. Returns `None` if it was closed before.
     pub fn close(&mut self, id: BatchId, stream: Stream) -> Option<StreamBatch> {
         let position = self.open.iter().position(|open| open.id == id)?;
-        let OpenBatch { records, origins, bytes, of_tenants, .. } = self.open.swap_remove(position);
-        let in_flight = InFlightBatch { origins, stream: stream.clone(), bytes, of_tenants };
+        let OpenBatch { to, records, origins, bytes, of_tenants, .. } =
+            self.open.swap_remove(position);
+        let in_flight = InFlightBatch { origins, to, stream: stream.clone(), bytes, of_tenants };
         self.under_way.insert(id, in_flight);
         Some(StreamBatch { stream, records })
     }
 
-    /// Removes a batch that has ended.
+    /// Removes a batch that has ended. Its copies of events count as lost until others are noted.
     pub fn end(&mut self, id: BatchId) -> Option<InFlightBatch> {
         let ended = self.under_way.remove(&id)?;
         self.buffer_bytes = self.buffer_bytes.saturating_sub(ended.bytes);
-        for seen_key in ended.origins.iter().filter_map(|origin| origin.seen_key) {
-            self.places.remove(&seen_key);
+        for RecordOrigin { seen_key, part, .. } in &ended.origins {
+            match (seen_key, part) {
+                (None, _) => {}
+                (Some(seen_key), RecordPart::Whole) => {
+                    self.places.remove(seen_key);
+                }
+                (Some(seen_key), RecordPart::Copy) => {
+                    self.note_copy(*seen_key, &ended.to, CopyState::Lost);
+                }
+            }
         }
         Some(ended)
     }
@@ -334,6 +377,7 @@ mod tests {
     use crate::model::device_key::DeviceKey;
     use crate::model::event::EventId;
     use crate::model::record;
+    use crate::shard::copies::Slots;
 
     fn sized(bytes: usize) -> Record {
         let record = record::tests::record(&"x".repeat(bytes - 3));
@@ -352,7 +396,7 @@ mod tests {
 
     fn origin(seen_key: Option<DedupKey>) -> RecordOrigin {
         let tenant = Arc::new(ItemTenant { name: "a".to_owned(), quota: None });
-        RecordOrigin { seen_key, tenant }
+        RecordOrigin { seen_key, part: RecordPart::Whole, tenant }
     }
 
     const fn unaggregated(call: BatchLimits) -> OpenLimits {
@@ -488,10 +532,12 @@ mod tests {
             );
         }
         batches.add(&stream("firehose:a").into(), sized(100), origin(None), 0, batch_limits);
-        let found = |batches: &Batcher| [1, 2, 3].map(|key| batches.find(&seen_key(key)));
-        let slot = |batch, index| Some(Slot { batch, index });
+        let found = |batches: &Batcher| {
+            [1, 2, 3].map(|key| batches.find(&seen_key(key)).and_then(EventPlace::slots))
+        };
+        let slot = |batch, index| Some(Slots::from(Slot { batch, index }));
         let all = [slot(1, 0), slot(1, 1), slot(2, 0)];
-        assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
+        assert_eq!((found(&batches), batches.buffer_bytes()), (all.clone(), 130));
         assert!(batches.end(1).is_none(), "it is open");
         close(&mut batches, 1).unwrap();
         assert_eq!((found(&batches), batches.buffer_bytes()), (all, 130));
@@ -502,6 +548,6 @@ mod tests {
         assert!(batches.end(1).is_none());
         close(&mut batches, 2).unwrap();
         batches.end(2).unwrap();
-        assert_eq!((found(&batches), batches.buffer_bytes()), ([None; 3], 0));
+        assert_eq!((found(&batches), batches.buffer_bytes()), ([None, None, None], 0));
     }
 }

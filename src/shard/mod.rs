@@ -4,7 +4,7 @@
 //! and puts its record into the batch of its stream, or of its stream set. The driver closes a
 //! batch when it is full or its linger time is over, delivers it, and passes the report to the
 //! shard. Records that the stream did not accept are spilled to the shard's own storage. Only then
-//! is a record durable, and its event seen.
+//! is a record durable. Its event is seen once all of its records are, one for each of its streams.
 //!
 //! ```text
 //! admitted = shard.admit(items)                 // an Admission for each item
@@ -18,8 +18,8 @@
 //! the sessions of all devices, [`dedup`] remembers seen events, and [`device_rates`] finds devices
 //! that send too much. [`quotas`] counts the events of tenants with a daily quota, and
 //! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`batcher`] holds
-//! the records in memory, for as long as [`arrivals`] makes it worth the wait, and [`spill`] those in
-//! storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
+//! the records in memory, for as long as [`arrivals`] makes it worth the wait, with [`copies`] of an
+//! event for several streams, and [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
 //! a checkpoint is written. [`protocol`] has the messages of a shard, and [`storage`] its tables.
 
 pub mod admission;
@@ -28,6 +28,7 @@ pub mod arrivals;
 pub mod batcher;
 pub mod checkpoint_schedule;
 pub mod config;
+pub mod copies;
 pub mod dedup;
 pub mod device_rates;
 pub mod device_store;
@@ -48,15 +49,19 @@ use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
 use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::model::placement::ShardNumber;
+use crate::model::quota::ItemTenant;
 use crate::model::record::Record;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
-use crate::shard::dedup::DedupWindow;
+use crate::shard::dedup::{DedupKey, DedupWindow};
 use crate::shard::quotas::leases::{OverQuota, QuotaLeases};
 pub use admission::{Admission, AdmitError, AdmitRequest, AdmitResult, Refusal};
-use batcher::{BatchId, BatchLimits, Batcher, Fullness, OpenLimits, RecordOrigin, Slot};
+use batcher::{
+    BatchId, BatchLimits, Batcher, Fullness, OpenLimits, RecordOrigin, RecordPart, Slot,
+};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
+use copies::CopyState;
 use device_rates::DeviceRates;
 use device_store::DeviceStore;
 use protocol::batch_response::{ItemStatus, TENANT_SHARE_FULL};
@@ -96,6 +101,7 @@ pub struct BatchEvents {
 }
 
 impl BatchEvents {
+    #[inline(never)]
     fn add(
         &mut self,
         batches: &mut Batcher,
@@ -326,7 +332,7 @@ impl ShardCore {
             Err(SpillError::Storage(_)) => not_durable("storage"),
         };
         for ((record, status), origin) in report.records.into_iter().zip(under_way.origins) {
-            let RecordOrigin { seen_key, tenant } = origin;
+            let RecordOrigin { seen_key, part, tenant } = origin;
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
                 RecordStatus::Pending => match within_share.next() {
@@ -345,7 +351,11 @@ impl ShardCore {
                                     &mut self.batches,
                                     &destinations.failed,
                                     part,
-                                    RecordOrigin { seen_key: None, tenant: Arc::clone(&tenant) },
+                                    RecordOrigin {
+                                        seen_key: None,
+                                        part: RecordPart::Whole,
+                                        tenant: Arc::clone(&tenant),
+                                    },
                                     now,
                                     destinations,
                                 )
@@ -356,19 +366,46 @@ impl ShardCore {
                     }
                 }
             };
-            if let (ItemStatus::Durable, Some(seen_key)) = (&record.status, seen_key) {
-                let kind = match self.seen.is_timed(&seen_key, now) {
-                    true => IdKind::Timed,
-                    false => IdKind::Untimed,
-                };
-                match self.tenant_use.takes_id(&tenant.name, kind, now) {
-                    true => self.seen.insert(seen_key, now),
-                    false => self.seen.insert_passing(seen_key, now),
+            let is_durable = record.status == ItemStatus::Durable;
+            match (seen_key, part) {
+                (Some(seen_key), RecordPart::Whole) if is_durable => {
+                    self.remember(seen_key, &tenant, now);
                 }
+                (Some(seen_key), RecordPart::Copy) => {
+                    if is_durable {
+                        self.batches.note_copy(seen_key, &under_way.to, CopyState::Durable);
+                    }
+                    self.settle_copies(seen_key, &tenant, now);
+                }
+                (Some(_), RecordPart::Whole) | (None, _) => {}
             }
             settled.records.push(record);
         }
         settled
+    }
+
+    /// Remembers an event of which no copy is in memory any more, or those of its copies that are
+    /// durable if not all are.
+    fn settle_copies(&mut self, seen_key: DedupKey, tenant: &ItemTenant, now: Milliseconds) {
+        let Some(copies) = self.batches.take_ended(&seen_key) else { return };
+        if copies.are_durable() {
+            return self.remember(seen_key, tenant, now);
+        }
+        for to in copies.durable() {
+            self.remember(seen_key.of_copy(to), tenant, now);
+        }
+    }
+
+    /// Remembers an event that is durable.
+    fn remember(&mut self, seen_key: DedupKey, tenant: &ItemTenant, now: Milliseconds) {
+        let kind = match self.seen.is_timed(&seen_key, now) {
+            true => IdKind::Timed,
+            false => IdKind::Untimed,
+        };
+        match self.tenant_use.takes_id(&tenant.name, kind, now) {
+            true => self.seen.insert(seen_key, now),
+            false => self.seen.insert_passing(seen_key, now),
+        }
     }
 
     pub fn status(&self, now: Milliseconds) -> ShardStatus {

@@ -224,6 +224,28 @@ def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None
     assert wrong.stderr == "deploy: StreamsPerLevel must be one of 1, 2, 4, 8, 16, not 3\n"
 
 
+def test_streams_of_the_operators_own_are_a_stack_and_what_each_has_is_in_the_tables(accounts: FakeAccounts) -> None:
+    own = ("--parameter", "FirehoseStreams=shop", "--parameter", "KinesisStreams=returns")
+    dry = accounts.deploy("--dry-run", *own)
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert "headwater-own" not in accounts.stacks()
+    result = accounts.deploy(*own)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^deploy: the stack headwater-own is up to date, [1-9]\d* changes$", result.stdout, re.MULTILINE)
+    # Each run keeps those that are there.
+    more = accounts.deploy("--json", "--parameter", "KinesisStreams=returns,alerts")
+    changes = json.loads(more.stdout)["changes"]
+    assert {each["resource"] for each in changes if each["action"] == "Add"} == {"livealerts", "livethrottledalerts", "liveunreadalerts"}
+    assert json.loads(accounts.deploy("--json").stdout)["changes"] == []
+    assert accounts.client("firehose").describe_delivery_stream(DeliveryStreamName="shop")
+    table = accounts.client("glue").get_table(DatabaseName="headwater", Name="events")["Table"]
+    assert table["Parameters"]["projection.stream.values"] == "low,mid,high,shop"
+    assert re.fullmatch(r"Events, a row each\. stream=.+", table["Description"])
+    wrong = accounts.deploy("--parameter", "FirehoseStreams=other")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("deploy: FirehoseStreams can't lose shop: Firehose deletes a stream")
+
+
 def test_a_lost_secret_is_made_again_alone(accounts: FakeAccounts) -> None:
     before = dict(accounts.cloudflare.secrets)
     del accounts.cloudflare.secrets["HEADWATER_HASH_SECRET"]

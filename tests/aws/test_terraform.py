@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import health_stack
+import own_streams
 import query_stack
 import stream_members
 import template
@@ -61,6 +62,7 @@ def test_a_variable_is_called_as_its_parameter_is() -> None:
         ("headwater", TEMPLATE),
         ("queries", query_stack.TEMPLATE),
         ("streams", stream_members.TEMPLATE),
+        ("own", own_streams.TEMPLATE),
         ("health", health_stack.TEMPLATE),
     ],
 )
@@ -71,8 +73,18 @@ def test_a_stack_gets_each_of_its_parameters(stack: str, file: Path) -> None:
     given = dict(re.findall(r"^ +([A-Z]\w+) += (.+)$", block + (shared if "local.shared" in block else ""), re.MULTILINE))
     assert set(given) == set(template.document(file)["Parameters"])
     for parameter, value in given.items():
-        own = (f"var.{terraform_variables.variable(parameter)}", f'aws_cloudformation_stack.headwater.outputs["{parameter}"]')
+        name = terraform_variables.variable(parameter)
+        own = (f"var.{name}", f"local.{name}", f'aws_cloudformation_stack.headwater.outputs["{parameter}"]')
         assert value in own, parameter
+
+
+def test_the_worker_may_put_to_the_operators_own_streams() -> None:
+    text = (MODULE / "main.tf").read_text()
+    for service, prefix in (("firehose", "FirehoseArnPrefix"), ("kinesis", "KinesisArnPrefix")):
+        (made,) = re.findall(rf"^  {service}_arns +=.+$", text, re.MULTILINE)
+        assert f'split(",", var.{service}_streams)' in made
+        assert f'outputs["{prefix}"]' in made
+        assert prefix in template.document(TEMPLATE)["Outputs"]
 
 
 def test_terraform_finds_the_module_valid(tmp_path: Path) -> None:
@@ -82,7 +94,7 @@ def test_terraform_finds_the_module_valid(tmp_path: Path) -> None:
         pytest.skip("there is no terraform and no tofu")
     (tmp_path / "main.tf").write_text(CALLER)
     shutil.copytree(MODULE, tmp_path / "aws" / "terraform")
-    for file in (TEMPLATE, query_stack.TEMPLATE, stream_members.TEMPLATE, health_stack.TEMPLATE):
+    for file in (TEMPLATE, query_stack.TEMPLATE, stream_members.TEMPLATE, own_streams.TEMPLATE, health_stack.TEMPLATE):
         shutil.copy(file, tmp_path / "aws")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

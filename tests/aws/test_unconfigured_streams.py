@@ -143,3 +143,15 @@ def test_a_route_may_name_the_members_that_the_stack_has(
             deployment.check_streams(outputs, per_level)
     else:
         deployment.check_streams(outputs, per_level)
+
+
+def test_a_route_may_name_streams_of_the_operators_own(tmp_path: Path) -> None:
+    file = tmp_path / "wrangler.toml"
+    file.write_text('[vars.HEADWATER]\nroutes = [{ to = ["firehose:shop", "kinesis:returns"] }]\n')
+    deployment = Deployment(options().parse_args([]))
+    deployment.settings = WorkerSettings(None, file)
+    outputs = {name: name for name in STREAM_OUTPUTS}
+    deployment.check_streams(outputs, None, {"FirehoseStreams": "other,shop", "KinesisStreams": "returns"})
+    option = "--parameter KinesisStreams=alerts,returns$"
+    with pytest.raises(DeployError, match=f"sends events to kinesis:returns, which .* make streams of your own with {option}"):
+        deployment.check_streams(outputs, None, {"FirehoseStreams": "shop", "KinesisStreams": "alerts"})

@@ -18,6 +18,7 @@ locals {
     headwater = "${path.module}/../headwater.yaml"
     queries   = "${path.module}/../queries.yaml"
     streams   = "${path.module}/../streams.yaml"
+    own       = "${path.module}/../own_streams.yaml"
   }
 
   # The stack of the saved queries and that of stream sets share these with the first one.
@@ -33,6 +34,10 @@ locals {
     StaleSeconds          = var.stale_seconds
     KmsKeyArn             = var.kms_key_arn
   }
+
+  # The worker may put to these streams.
+  firehose_arns = join(",", [for name in compact(split(",", var.firehose_streams)) : "${aws_cloudformation_stack.headwater.outputs["FirehoseArnPrefix"]}${name}"])
+  kinesis_arns  = join(",", [for name in compact(split(",", var.kinesis_streams)) : "${aws_cloudformation_stack.headwater.outputs["KinesisArnPrefix"]}${name}"])
 }
 
 # With its comments, a template is larger than a request may be.
@@ -58,6 +63,8 @@ resource "aws_cloudformation_stack" "headwater" {
 
   parameters = merge(local.shared, {
     KinesisStream               = var.kinesis_stream
+    FirehoseStreams             = var.firehose_streams
+    StreamNotes                 = var.stream_notes
     FailedBufferSizeMiB         = var.failed_buffer_size_mib
     FailedBufferIntervalSeconds = var.failed_buffer_interval_seconds
     DataRetentionDays           = var.data_retention_days
@@ -97,6 +104,27 @@ resource "aws_cloudformation_stack" "streams" {
 
   parameters = merge(local.shared, {
     StreamsPerLevel = var.streams_per_level
+    DataBucketName  = aws_cloudformation_stack.headwater.outputs["DataBucketName"]
+    DeliveryRoleArn = aws_cloudformation_stack.headwater.outputs["DeliveryRoleArn"]
+    WorkerUserName  = aws_cloudformation_stack.headwater.outputs["WorkerUserName"]
+  })
+}
+
+# The names are those that the routes of wrangler.toml have.
+resource "aws_cloudformation_stack" "own" {
+  count = var.firehose_streams == "" && var.kinesis_streams == "" ? 0 : 1
+
+  name         = "${var.name}-own"
+  template_url = "https://${data.aws_s3_bucket.templates.bucket_regional_domain_name}/${aws_s3_object.template["own"].key}"
+  capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+  iam_role_arn = var.role_arn
+  tags         = var.tags
+
+  parameters = merge(local.shared, {
+    FirehoseStreams = var.firehose_streams
+    KinesisStreams  = var.kinesis_streams
+    FirehoseArns    = local.firehose_arns
+    KinesisArns     = local.kinesis_arns
     DataBucketName  = aws_cloudformation_stack.headwater.outputs["DataBucketName"]
     DeliveryRoleArn = aws_cloudformation_stack.headwater.outputs["DeliveryRoleArn"]
     WorkerUserName  = aws_cloudformation_stack.headwater.outputs["WorkerUserName"]

@@ -35,6 +35,18 @@ variable "kinesis_stream" {
   default     = ""
 }
 
+variable "firehose_streams" {
+  description = "The names of Firehose streams of your own, with commas between them: the tables find their events. The stack of own_streams.yaml creates the streams; scripts/deploy gives this parameter to both."
+  type        = string
+  default     = ""
+}
+
+variable "stream_notes" {
+  description = "What each stream has, for those who query: the description of the tables of events. scripts/deploy writes it by the routes of wrangler.toml."
+  type        = string
+  default     = ""
+}
+
 variable "format" {
   description = "The format in which events are stored: gzip is lines of JSON, exactly as the worker wrote them; parquet is what queries read at the least cost, with the columns of the table and no others. Each has its own prefix and table, so you can change it. Failed events are always lines of JSON, gzipped."
   type        = string
@@ -147,6 +159,12 @@ variable "streams_per_level" {
   description = "How many streams each level has, beside PREFIX-LEVEL: PREFIX-LEVEL-0 to PREFIX-LEVEL-15 for 16, and none for 1. More would be above CloudFormation's 500 resources."
   type        = number
   default     = 1
+}
+
+variable "kinesis_streams" {
+  description = "The names of Kinesis data streams of your own, with commas between them, for events that something reads as they come."
+  type        = string
+  default     = ""
 }
 
 variable "readyz_host" {

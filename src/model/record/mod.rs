@@ -8,6 +8,8 @@ pub mod column;
 pub mod failed;
 pub mod line;
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 
 use crate::base::text::hexadecimal;
@@ -30,12 +32,27 @@ pub const OVERFLOW: &str = "overflow";
 pub const LATER_BYTES: usize = 256;
 
 /// One line for a stream, and its partition key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// At most [`MAX_BYTES`].
-    bytes: Vec<u8>,
+    bytes: RecordBytes,
     key: PartitionKey,
 }
+
+#[derive(Debug, Clone)]
+enum RecordBytes {
+    Own(Vec<u8>),
+    /// Those of several copies.
+    Shared(Arc<Vec<u8>>),
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes() && self.key == other.key
+    }
+}
+
+impl Eq for Record {}
 
 /// The key by which a Kinesis stream spreads its records: 1 to 256 characters. Records of one key
 /// are in one Kinesis shard, where they keep their order.
@@ -98,10 +115,14 @@ impl Record {
 
     /// Adds columns, for which [`LATER_BYTES`] are free.
     fn with(mut self, columns: impl FnOnce(&mut JsonLineWriter)) -> Self {
-        let mut line = JsonLineWriter::reopened(std::mem::take(&mut self.bytes));
+        let bytes = match self.bytes {
+            RecordBytes::Own(bytes) => bytes,
+            RecordBytes::Shared(bytes) => Arc::unwrap_or_clone(bytes),
+        };
+        let mut line = JsonLineWriter::reopened(bytes);
         columns(&mut line);
         // These columns are texts, numbers and times, which JSON can always hold.
-        self.bytes = line.end().unwrap_or_default();
+        self.bytes = RecordBytes::Own(line.end().unwrap_or_default());
         self
     }
 
@@ -113,7 +134,7 @@ impl Record {
 
     fn of_bytes(key: PartitionKey, bytes: Vec<u8>) -> Result<Self, RecordError> {
         match bytes.len() {
-            0..=MAX_BYTES => Ok(Self { bytes, key }),
+            0..=MAX_BYTES => Ok(Self { bytes: RecordBytes::Own(bytes), key }),
             bytes => Err(RecordError::TooLarge { bytes }),
         }
     }
@@ -131,17 +152,34 @@ impl Record {
         }
         let mut line = Vec::with_capacity(bytes.len().saturating_add(room));
         line.extend_from_slice(bytes);
-        Some(Self { bytes: line, key: PartitionKey(key.to_owned()) })
+        Some(Self { bytes: RecordBytes::Own(line), key: PartitionKey(key.to_owned()) })
     }
 
     /// Returns the bytes, with the newline at the end.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.line()
     }
 
     /// Returns the bytes that its line takes in memory, those for later columns included.
-    pub const fn capacity(&self) -> usize {
-        self.bytes.capacity()
+    pub fn capacity(&self) -> usize {
+        self.line().capacity()
+    }
+
+    fn line(&self) -> &Vec<u8> {
+        match &self.bytes {
+            RecordBytes::Own(bytes) => bytes,
+            RecordBytes::Shared(bytes) => bytes,
+        }
+    }
+
+    /// Returns the record for several streams: its clones share its bytes.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let bytes = match self.bytes {
+            RecordBytes::Own(bytes) => RecordBytes::Shared(Arc::new(bytes)),
+            RecordBytes::Shared(_) => self.bytes,
+        };
+        Self { bytes, ..self }
     }
 
     pub fn key(&self) -> &PartitionKey {

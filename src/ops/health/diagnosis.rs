@@ -240,7 +240,7 @@ impl AskedTenant<'_> {
     fn uses(&self, failing: &FailingStream) -> bool {
         let by_routes = |routes: &Routes| {
             let stream = Stream::parse(&failing.stream);
-            stream.is_ok_and(|stream| routes.sets().any(|set| set.contains(&stream)))
+            stream.is_ok_and(|stream| routes.go_to(&stream))
         };
         failing.tenants.iter().any(|it| it == self.name) || self.stored.is_some_and(by_routes)
     }

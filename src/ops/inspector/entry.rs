@@ -15,9 +15,9 @@ use crate::ingest::summary::{RequestKind, RequestSummary};
 use crate::ingest::trace::{BeaconTrace, MAX_TRACED};
 use crate::model::event::EventId;
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
+use crate::model::fan_out::FanOut;
 use crate::model::outcome::{FailureCode, OutcomeKind, Verdict};
 use crate::model::record::Record;
-use crate::model::stream_set::StreamSet;
 
 /// The most bytes of the received text, and of the record, in one entry.
 const MAX_BYTES: usize = 65_536;
@@ -197,7 +197,7 @@ impl<'a> Entry<'a> {
         entry.message = verdict.message.map(str::to_owned);
         entry.stream = match verdict.outcome {
             OutcomeKind::Accepted | OutcomeKind::Failed => {
-                beacon.stream.as_ref().map(StreamSet::to_string)
+                beacon.stream.as_ref().map(FanOut::to_string)
             }
             OutcomeKind::Duplicate
             | OutcomeKind::Dropped

@@ -2,6 +2,7 @@
 
 use crate::base::json::from_json::from_json;
 use crate::base::text::truncate_for_display;
+use crate::model::fan_out::FanOut;
 use crate::model::outcome::OutcomeKind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,7 +104,10 @@ impl Filter {
             && is(&self.code, head.code.as_deref())
             && is(&self.tenant, head.tenant.as_deref())
             && is(&self.name, head.name.as_deref())
-            && is(&self.stream, head.stream.as_deref())
+            && self.stream.as_ref().is_none_or(|wanted| {
+                let streams = head.stream.as_deref().unwrap_or_default();
+                streams == wanted || streams.split(FanOut::SEPARATOR).any(|stream| stream == wanted)
+            })
             && is(&self.event_id, head.event_id.as_deref())
             && self.text.as_ref().is_none_or(|text| json.to_lowercase().contains(text.as_str()))
     }
@@ -143,6 +147,21 @@ mod tests {
             "after=7",
         ] {
             assert!(!takes(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_several_streams_is_found_by_each() {
+        let entry = ENTRY.replace("firehose:f", "firehose:f, kinesis:k");
+        let head: EntryIndex = from_json::read(&entry).unwrap();
+        for (stream, takes) in [
+            ("firehose%3Af", true),
+            ("kinesis%3Ak", true),
+            ("firehose%3Af%2C+kinesis%3Ak", true),
+            ("kinesis%3A", false),
+        ] {
+            let filter = Filter::parse(&format!("stream={stream}")).unwrap();
+            assert_eq!(filter.takes(&head, &entry), takes, "{stream}");
         }
     }
 

@@ -38,6 +38,7 @@ use crate::shard;
 use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, Slot};
 use crate::shard::checkpoint_schedule::{CheckpointDue, GAP_MS};
+use crate::shard::copies::Slots;
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
@@ -273,34 +274,45 @@ impl ShardObject {
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        // For each item: the batch that it waits for, and its status once that is durable.
-        let waiting = admitted.admissions.into_iter().map(|admission| match admission {
-            Admission::Duplicate => (None, ItemStatus::Duplicate),
-            Admission::Queued(slot) => (Some(self.waiting(slot)), ItemStatus::Durable),
-            Admission::DuplicateOf(slot) => (Some(self.waiting(slot)), ItemStatus::Duplicate),
-            Admission::Refused(Refusal::Memory) => (None, ItemStatus::NotAdmitted),
-            Admission::Refused(Refusal::Spill) => (None, ItemStatus::tenant_share_full()),
-            Admission::Short(QuotaShortage::Over) => (None, ItemStatus::OverQuota),
-            Admission::Short(QuotaShortage::Unknown) => (None, ItemStatus::quota_unknown()),
+        // For each item: its status once its records are durable, and how many it has in `waiting`. All
+        // of these are looked up before any await: a batch that has ended is removed.
+        let mut waiting = Vec::with_capacity(admitted.admissions.len());
+        let mut wait = |slots: &Slots, if_durable| {
+            let before = waiting.len();
+            waiting.extend(slots.iter().map(|slot| self.waiting(slot)));
+            (if_durable, waiting.len().saturating_sub(before))
+        };
+        let items = admitted.admissions.iter().map(|admission| match admission {
+            Admission::Duplicate => (ItemStatus::Duplicate, 0),
+            Admission::Queued(slots) => wait(slots, ItemStatus::Durable),
+            Admission::DuplicateOf(slots) => wait(slots, ItemStatus::Duplicate),
+            Admission::PartlyRefused(slots) => wait(slots, ItemStatus::tenant_share_full()),
+            Admission::Refused(Refusal::Memory) => (ItemStatus::NotAdmitted, 0),
+            Admission::Refused(Refusal::Spill) => (ItemStatus::tenant_share_full(), 0),
+            Admission::Short(QuotaShortage::Over) => (ItemStatus::OverQuota, 0),
+            Admission::Short(QuotaShortage::Unknown) => (ItemStatus::quota_unknown(), 0),
         });
-        // Before any await: a batch that has ended is removed.
-        let waiting: Vec<_> = waiting.collect();
+        let items: Vec<(ItemStatus, usize)> = items.collect();
+        let mut waiting = waiting.into_iter();
         let mut answer = BatchResponse::default();
         let mut results: Vec<Rc<BatchResult>> = Vec::new();
-        for (batch, if_durable) in waiting {
-            let status = match batch {
-                None => if_durable,
-                Some(batch) => {
-                    let (status, result) = await_status(batch).await;
-                    if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
-                        results.push(result);
-                    }
-                    if status == ItemStatus::Durable { if_durable } else { status }
+        let mut refunds = Vec::new();
+        for (mut item_status, records) in items {
+            let mut is_durable_anywhere = false;
+            for record in waiting.by_ref().take(records) {
+                let (status, result) = await_status(record).await;
+                if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
+                    results.push(result);
                 }
-            };
-            answer.statuses.push(status);
+                is_durable_anywhere |= status == ItemStatus::Durable;
+                item_status = item_status.and(status);
+            }
+            // What a stream has was counted, and is not counted again when it is sent again.
+            refunds
+                .push(matches!(item_status, ItemStatus::NotDurable { .. }) && !is_durable_anywhere);
+            answer.statuses.push(item_status);
         }
-        self.settle_quotas(&answer.statuses, &admitted.charges, &config, &storage);
+        self.settle_quotas(&refunds, &admitted.charges, &config, &storage);
         answer.sending = results
             .iter()
             .map(|result| result.sending)

@@ -18,7 +18,6 @@ use crate::runtime::log::{self, Component};
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{io, shard_client, tasks};
 use crate::shard::protocol::batch_request::ShardItem;
-use crate::shard::protocol::batch_response::ItemStatus;
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest};
 use crate::shard::quotas::leases::ReserveStep;
@@ -72,16 +71,16 @@ impl ShardObject {
         }
     }
 
-    /// Gives back what was charged for items that are not durable after all.
+    /// Gives back what was charged for the items that `refunds` says so of: they are not durable after all.
     pub(super) fn settle_quotas(
         self: &Rc<Self>,
-        statuses: &[ItemStatus],
+        refunds: &[bool],
         charges: &[ItemCharge],
         config: &Rc<Config>,
         storage: &Sqlite,
     ) {
-        for (status, charge) in statuses.iter().zip(charges) {
-            if let (ItemStatus::NotDurable { .. }, ItemCharge::One(charge)) = (status, charge) {
+        for (is_refunded, charge) in refunds.iter().zip(charges) {
+            if let (true, ItemCharge::One(charge)) = (is_refunded, charge) {
                 // Unreachable unless there is a bug: the shard is loaded.
                 let _ = self.with(|shard| shard.quotas().refund(charge, 1));
             }

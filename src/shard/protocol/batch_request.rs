@@ -10,6 +10,7 @@ use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
+use crate::model::fan_out::FanOut;
 use crate::model::placement::ShardNumber;
 use crate::model::quota::{DailyQuota, ItemTenant, QuotaUse};
 use crate::model::record::codec::{put_record, read_record, record_len};
@@ -102,8 +103,8 @@ impl EventIdentity {
 /// A record for a shard, with the properties of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardItem<'a> {
-    /// Its stream, or a set of which the shard chooses a member for each batch.
-    pub to: Cow<'a, StreamSet>,
+    /// Its streams. Of a stream set, the shard chooses a member for each batch.
+    pub to: Cow<'a, FanOut>,
     /// Shared by the items of a request.
     pub tenant: Arc<ItemTenant>,
     pub quota_use: QuotaUse,
@@ -114,23 +115,32 @@ pub struct ShardItem<'a> {
     pub previous_shard: Option<ShardNumber>,
 }
 
-/// The most bytes of an item besides its record, its tenant and the name of its stream.
+/// The most bytes of an item besides its record, its tenant and the names of its streams.
 const MAX_ITEM_BYTES: usize = 136;
+
+/// The most bytes of a further stream besides its name: its service and its range.
+const MAX_STREAM_BYTES: usize = 40;
 
 /// The most bytes of a tenant, and the version before it. Requests of several tenants are rare.
 const MAX_TENANT_BYTES: usize = 80;
 
 pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec<u8> {
     let length = |item: &ShardItem<'_>| {
-        let stream = item.to.first().name.as_str().len();
-        record_len(&item.record).saturating_add(stream).saturating_add(MAX_ITEM_BYTES)
+        let name = |set: &StreamSet| set.first().name.as_str().len();
+        let others = item.to.others().iter().map(|set| name(set).saturating_add(MAX_STREAM_BYTES));
+        let streams = others.fold(name(item.to.first()), usize::saturating_add);
+        record_len(&item.record).saturating_add(streams).saturating_add(MAX_ITEM_BYTES)
     };
     let capacity = items.clone().map(length).fold(MAX_TENANT_BYTES, usize::saturating_add);
     let mut bytes = Vec::with_capacity(capacity);
     bytes.put_u8(VERSION);
     let mut tenant_before = None;
     for ShardItem { to, tenant, quota_use, record, event, previous_shard } in items {
-        bytes.put_bytes(to.to_string().as_bytes());
+        let streams = match to.others() {
+            [] => to.first().to_string(),
+            _ => to.to_string(),
+        };
+        bytes.put_bytes(streams.as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
         let new_tenant = Some(tenant).filter(|tenant| tenant_before != Some(*tenant));
@@ -217,7 +227,7 @@ fn item(
     tenant_before: Option<&Arc<ItemTenant>>,
 ) -> Result<ShardItem<'static>, DecodeError> {
     let malformed = reader.malformed();
-    let to = Cow::Owned(StreamSet::parse(reader.text()?).map_err(|_| malformed)?);
+    let to = Cow::Owned(FanOut::parse(reader.text()?).map_err(|_| malformed)?);
     let record = read_record(reader, LATER_BYTES)?;
     let previous_shard = Some(reader.u32()?).filter(|shard| *shard != ShardNumber::MAX);
     let kind = reader.u8()?;
@@ -288,7 +298,7 @@ mod tests {
         let mut uses = uses.into_iter();
         let mut item = |to, text: &str, event, previous_shard| ShardItem {
             quota_use: uses.next().unwrap(),
-            to: Cow::Owned(StreamSet::parse(to).unwrap()),
+            to: Cow::Owned(FanOut::parse(to).unwrap()),
             tenant: Arc::clone(tenants.next().unwrap()),
             record: record::tests::record(text),
             event,
@@ -318,7 +328,7 @@ mod tests {
                 None,
             ),
             item(
-                "firehose:events-{0..255}",
+                "firehose:events-{0..255}, kinesis:orders",
                 "c",
                 event(DeviceIdentity::Known { previous }, false, Redelivery::No),
                 Some(7),

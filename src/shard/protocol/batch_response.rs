@@ -42,6 +42,19 @@ pub enum ItemStatus {
 }
 
 impl ItemStatus {
+    /// The status of an event of which one record has this status and another one `other`: the worse.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let badness = |status: &Self| match status {
+            Self::Durable => 0,
+            Self::Duplicate => 1,
+            Self::Rejected(_) => 2,
+            Self::OverQuota | Self::NotAdmitted => 3,
+            Self::NotDurable { .. } => 4,
+        };
+        if badness(&other) > badness(&self) { other } else { self }
+    }
+
     /// The status of an item of a tenant that has its share of the spill.
     pub fn tenant_share_full() -> Self {
         Self::NotDurable {

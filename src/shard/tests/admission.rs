@@ -11,13 +11,13 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
     for (status, then) in [
         (RecordStatus::Delivered, Admission::Duplicate),
         (RecordStatus::Pending, Admission::Duplicate),
-        (rejected(), Admission::Queued(slot(3, 0))),
+        (rejected(), Admission::Queued(slots(3, 0))),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Queued(slot(1, 0))]);
-        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::DuplicateOf(slot(1, 0))]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Queued(slots(1, 0))]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::DuplicateOf(slots(1, 0))]);
         let closed = bench.close(1);
-        assert_eq!(bench.admissions(vec![event(1, 1, 5)]), [Admission::DuplicateOf(slot(1, 0))]);
+        assert_eq!(bench.admissions(vec![event(1, 1, 5)]), [Admission::DuplicateOf(slots(1, 0))]);
         bench.apply_report(1, closed, status);
         bench
             .admit(vec![ShardItem { to: Cow::Owned(stream(FAILED).into()), ..failed(&json!({})) }]);
@@ -35,7 +35,7 @@ fn a_lost_event_is_accepted_once_more_though_seen() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admissions(vec![event(1, 1, 0)]);
     bench.end(1, RecordStatus::Delivered);
-    let both = [Admission::Queued(slot(2, 0)), Admission::DuplicateOf(slot(2, 0))];
+    let both = [Admission::Queued(slots(2, 0)), Admission::DuplicateOf(slots(2, 0))];
     assert_eq!(bench.admissions(vec![lost(), lost()]), both);
     bench.end(2, RecordStatus::Delivered);
     assert_eq!(
@@ -54,7 +54,7 @@ fn the_event_of_a_server_is_no_duplicate_of_anyones() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admissions(vec![event(1, 1, 0)]);
     bench.end(1, RecordStatus::Delivered);
-    assert_eq!(bench.admissions(vec![of_server()]), [Admission::Queued(slot(2, 0))]);
+    assert_eq!(bench.admissions(vec![of_server()]), [Admission::Queued(slots(2, 0))]);
     bench.end(2, RecordStatus::Delivered);
     assert_eq!(
         bench.admissions(vec![of_server(), event(1, 1, 0)]),
@@ -72,12 +72,15 @@ fn a_request_may_contain_repeats() {
         item
     };
     let failed = || failed(&json!({"event_id": event_id(1)}));
-    let events = |index| Admission::Queued(slot(1, index));
+    let events = |index| Admission::Queued(slots(1, index));
     for (items, admissions) in [
-        (vec![event(1, 1, 0), event(1, 1, 0)], vec![events(0), Admission::DuplicateOf(slot(1, 0))]),
+        (
+            vec![event(1, 1, 0), event(1, 1, 0)],
+            vec![events(0), Admission::DuplicateOf(slots(1, 0))],
+        ),
         (vec![event(1, 1, 0), event(1, 2, 0)], vec![events(0), events(1)]),
         (vec![event(1, 1, 0), event(2, 1, 0)], vec![events(0), events(1)]),
-        (vec![no_device(1), no_device(1)], vec![events(0), Admission::DuplicateOf(slot(1, 0))]),
+        (vec![no_device(1), no_device(1)], vec![events(0), Admission::DuplicateOf(slots(1, 0))]),
         (vec![no_device(1), event(1, 1, 0)], vec![events(0), events(1)]),
         (vec![failed(), failed(), event(1, 1, 0)], vec![events(0), events(1), events(2)]),
     ] {
@@ -131,9 +134,10 @@ fn a_repeat_keeps_no_session_going() {
         }
         bench.admit(vec![event(1, 1, 20 * minute)]);
         let admitted = bench.admit(vec![event(1, 2, 40 * minute)]);
-        let Some(Admission::Queued(slot)) = admitted.admissions.first() else {
+        let Some(Admission::Queued(slots)) = admitted.admissions.first() else {
             panic!("{admitted:?}")
         };
+        let slot = slots.iter().next().unwrap();
         let line = columns(&bench.close(slot.batch).records[slot.index]);
         assert_eq!(line["session_index"], 2);
     }
@@ -162,7 +166,7 @@ fn an_unreadable_session_refuses_the_whole_request() {
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     bench.storage.reads_fail.set(false);
     let admitted = bench.admit(items());
-    assert_eq!(admitted.admissions, [0, 1, 2].map(|index| Admission::Queued(slot(1, index))));
+    assert_eq!(admitted.admissions, [0, 1, 2].map(|index| Admission::Queued(slots(1, index))));
     assert_eq!(admitted.events.opened, [1]);
 }
 
@@ -209,7 +213,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     assert_eq!((status.devices, status.seen, status.buffer_bytes), (1, 2, 0));
     assert_eq!(bench.spilled(EVENTS), 1);
     let admissions = bench.admissions(vec![event(1, 1, 0), event(1, 2, 0)]);
-    assert_eq!(admissions, [Admission::Duplicate; 2]);
+    assert_eq!(admissions, [const { Admission::Duplicate }; 2]);
     bench.admit(vec![ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 1) }]);
     let after = columns(&bench.close(1).records[0]);
     assert_eq!(after["session_id"], before["session_id"]);

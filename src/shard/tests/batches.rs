@@ -76,8 +76,8 @@ fn only_spilled_events_are_durable_and_seen() {
         ShardConfig { spill: spill::SpillConfig { max_bytes: 10 }, ..ShardConfig::default() };
     for (sharding, storage_is_full, status, admission) in [
         (ShardConfig::default(), false, durable(), Admission::Duplicate),
-        (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(slot(2, 0))),
-        (tight, false, not_durable("spill_full"), Admission::Queued(slot(2, 0))),
+        (ShardConfig::default(), true, not_durable("storage"), Admission::Queued(slots(2, 0))),
+        (tight, false, not_durable("spill_full"), Admission::Queued(slots(2, 0))),
     ] {
         let mut bench = Bench::new(sharding);
         bench.admit(vec![event(1, 1, 0)]);
@@ -114,7 +114,7 @@ fn each_record_of_a_batch_has_its_own_status() {
     assert_eq!(settled.records, expected);
     assert_eq!((settled.spilled, settled.events.opened), (0, vec![2]));
     let admissions = bench.admissions((1..=4).map(|number| event(1, number, 0)).collect());
-    let events = |index| Admission::Queued(slot(3, index));
+    let events = |index| Admission::Queued(slots(3, index));
     assert_eq!(admissions, [Admission::Duplicate, events(0), events(1), Admission::Duplicate]);
 }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod batches;
 pub mod fake_streams;
+mod fan_out;
 mod overload;
 pub mod properties;
 mod shares;
@@ -23,9 +24,11 @@ use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
 use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{EventId, EventIdGenerator};
+use crate::model::fan_out::FanOut;
 use crate::model::quota::{ItemTenant, QuotaUse};
 use crate::model::replay::Redelivery;
 use crate::model::session::SessionInfo;
+use crate::shard::copies::Slots;
 use crate::shard::dedup::DedupKey;
 use crate::shard::protocol::batch_request::{DeviceIdentity, EventIdentity, Sender, ShardItem};
 use crate::shard::sessions::SessionEvent;
@@ -229,4 +232,8 @@ impl Bench {
 
 fn slot(batch: BatchId, index: usize) -> Slot {
     Slot { batch, index }
+}
+
+fn slots(batch: BatchId, index: usize) -> Slots {
+    slot(batch, index).into()
 }

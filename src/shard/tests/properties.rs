@@ -30,6 +30,8 @@ fn acts() -> impl Strategy<Value = Vec<ShardAct>> {
         16 => (any::<usize>(), fault, kept())
             .prop_map(|(which, fault, kept)| ShardAct::Drive { which, fault, kept }),
         4 => Just(ShardAct::Drain),
+        2 => (0_usize..3, any::<bool>())
+            .prop_map(|(stream, is_down)| ShardAct::Outage { stream, is_down }),
         2 => Just(ShardAct::Sleep),
         3 => Just(ShardAct::Checkpoint),
         1 => prop_oneof![1 => Just(true), 2 => Just(false)].prop_map(ShardAct::StorageIsFull),
@@ -63,8 +65,11 @@ proptest! {
         world.recover()?;
 
         for number in &world.durable {
-            let stream = if is_poison(*number) { TO_FAILED } else { route(*number) };
-            prop_assert!(world.service.copies(&(stream, *number)) > 0, "{number} is lost");
+            let streams = if is_poison(*number) { &[TO_FAILED] } else { route(*number) };
+            for stream in streams {
+                let copies = world.service.copies(&(*stream, *number));
+                prop_assert!(copies > 0, "{number} is lost in {stream}");
+            }
         }
         for (slot, copies) in &world.service.accepted {
             let (stream, number) = slot;
@@ -94,10 +99,10 @@ proptest! {
                 prop_assert_eq!(*reported, id, "a session of a device has an index of its own");
             }
         }
-        for ((_, number), copies) in &world.service.accepted {
-            if world.admitted.get(number) == Some(&1) {
-                prop_assert!(copies.iter().all(|copy| session(copy) == session(&copies[0])));
-            }
+        for number in world.admitted.iter().filter(|(_, count)| **count == 1).map(|(it, _)| it) {
+            let in_stream = |stream| world.service.accepted.get(&(stream, *number));
+            let copies: Vec<&Value> = (0..3).filter_map(in_stream).flatten().collect();
+            prop_assert!(copies.iter().all(|copy| session(copy) == session(copies[0])));
         }
 
         let status = world.shard.status(world.now);

@@ -60,7 +60,7 @@ fn a_tenant_that_has_its_share_of_the_spill_is_told_so_and_others_are_spilled() 
     for batch in 1..=4 {
         assert_eq!(
             bench.admissions(vec![of_tenant("a", EVENTS)]),
-            [Admission::Queued(slot(batch, 0))]
+            [Admission::Queued(slots(batch, 0))]
         );
         end(&mut bench, batch, RecordStatus::Pending);
     }
@@ -69,8 +69,8 @@ fn a_tenant_that_has_its_share_of_the_spill_is_told_so_and_others_are_spilled() 
         bench.admissions(request),
         [
             Admission::Refused(Refusal::Spill),
-            Admission::Queued(slot(5, 0)),
-            Admission::Queued(slot(6, 0))
+            Admission::Queued(slots(5, 0)),
+            Admission::Queued(slots(6, 0))
         ],
         "its other stream accepts records"
     );
@@ -92,7 +92,7 @@ fn a_refused_event_opens_no_session_and_is_new_when_it_comes_again() {
     assert_eq!(admitted.admissions, [Admission::Refused(Refusal::Spill)]);
     assert_eq!((admitted.sessions, bench.sessions.get()), (vec![None], 0));
     bench.sick.clear();
-    assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Queued(slot(1, 0))]);
+    assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Queued(slots(1, 0))]);
 }
 
 #[derive(Debug, Clone)]
@@ -213,8 +213,10 @@ fn few_ids_and_devices() -> ShardConfig {
 /// Admits an item, and delivers its batch.
 fn deliver(bench: &mut Bench, item: ShardItem<'static>) -> (Admission, Option<SessionInfo>) {
     let mut admitted = bench.admit(vec![item]);
-    if let [Admission::Queued(slot)] = admitted.admissions[..] {
-        bench.end(slot.batch, RecordStatus::Delivered);
+    if let [Admission::Queued(slots)] = &admitted.admissions[..] {
+        slots.iter().for_each(|slot| {
+            bench.end(slot.batch, RecordStatus::Delivered);
+        });
     }
     (admitted.admissions.remove(0), admitted.sessions.remove(0))
 }

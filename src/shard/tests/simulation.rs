@@ -15,6 +15,7 @@ use super::*;
 use crate::delivery::health::StreamHealth;
 use crate::delivery::stream_delivery::{Action, DeliveryConfig, StreamDelivery};
 use crate::model::replay::Redelivery;
+use crate::shard::spill::row::SpillRow;
 use crate::shard::spill::{DrainResult, DrainToken};
 
 type Checked<T = ()> = Result<T, TestCaseError>;
@@ -43,6 +44,11 @@ pub enum ShardAct {
     },
     /// Deliveries of spilled records that are due begin.
     Drain,
+    /// A stream begins or ends to answer each call with an error.
+    Outage {
+        stream: usize,
+        is_down: bool,
+    },
     Sleep,
     Checkpoint,
     StorageIsFull(bool),
@@ -76,6 +82,8 @@ pub struct ShardWorld {
     pub now: Milliseconds,
     health: [StreamHealth; 3],
     pub service: FakeStream,
+    /// The streams with an outage.
+    down: [bool; 3],
     /// Events that were removed from the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
@@ -96,11 +104,13 @@ pub struct ShardWorld {
     pub excused: BTreeMap<Where, usize>,
 }
 
-/// Returns the stream of an event.
-pub fn route(number: u64) -> usize {
-    match number {
-        NO_EVENT.. => TO_FAILED,
-        _ => usize::from(number.is_multiple_of(3)),
+/// Returns the streams of an event. Some go to two.
+pub fn route(number: u64) -> &'static [usize] {
+    match (number, number.is_multiple_of(3)) {
+        (NO_EVENT.., _) => &[TO_FAILED],
+        _ if number % 5 == 2 => &[0, 1],
+        (_, false) => &[0],
+        (_, true) => &[1],
     }
 }
 
@@ -132,7 +142,8 @@ fn item(number: u64) -> ShardItem<'static> {
     };
     let event = Some(identity).filter(|_| number < NO_EVENT);
     let line = json!({"n": number, "x": "x".repeat((number % 7 * 20) as usize)});
-    ShardItem { to: Cow::Owned(stream(STREAMS[route(number)]).into()), event, ..failed(&line) }
+    let streams = FanOut::of_texts(&mut route(number).iter().map(|index| STREAMS[*index]));
+    ShardItem { to: Cow::Owned(streams.unwrap()), event, ..failed(&line) }
 }
 
 impl ShardWorld {
@@ -147,6 +158,7 @@ impl ShardWorld {
             now,
             health: Default::default(),
             service: FakeStream { refuses, accepted: BTreeMap::new() },
+            down: [false; 3],
             written_off: Vec::new(),
             open: Vec::new(),
             full: BTreeSet::new(),
@@ -185,6 +197,7 @@ impl ShardWorld {
             }
             ShardAct::Close { .. } | ShardAct::Drive { .. } => {}
             ShardAct::Drain => self.drain(),
+            ShardAct::Outage { stream, is_down } => self.down[*stream] = *is_down,
             ShardAct::Sleep => {
                 self.now = self.shard.spill().wake_at().unwrap_or(self.now).max(self.now);
             }
@@ -285,6 +298,10 @@ impl ShardWorld {
 
     fn drive(&mut self, mut running: Running, fault: Fault) -> Checked {
         let stream = running.stream;
+        let fault = match self.down[stream] {
+            true => Fault::Whole { status: 500, code: "InternalFailure" },
+            false => fault,
+        };
         loop {
             let health = &mut self.health[stream];
             let (reply, reported, untold) = match running.delivery.step(self.now, health) {
@@ -368,10 +385,14 @@ impl ShardWorld {
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
         for number in numbers {
             let seen_key = item(number).event.as_ref().map(EventIdentity::seen_key);
-            let seen_key: Vec<DedupKey> = seen_key.into_iter().collect();
-            let is_seen = self.shard.seen.contains(&self.storage, &seen_key, self.now);
-            if is_seen != [true] && self.is_safe(number) {
-                self.excuse(vec![(route(number), number)]);
+            for index in route(number) {
+                let to = stream(STREAMS[*index]).into();
+                let keys: Vec<DedupKey> =
+                    seen_key.into_iter().flat_map(|key| [key, key.of_copy(&to)]).collect();
+                let is_seen = self.shard.seen.contains(&self.storage, &keys, self.now);
+                if !is_seen.contains(&true) && self.is_safe_for(*index, number) {
+                    self.excuse(vec![(*index, number)]);
+                }
             }
         }
     }
@@ -413,18 +434,31 @@ impl ShardWorld {
 
     /// Returns the result of an item, if it is known, as the runtime does.
     fn status(&self, admission: &Admission) -> Checked<Option<ItemStatus>> {
-        let (slot, durable) = match admission {
+        let (slots, mut status) = match admission {
             Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
-            Admission::Queued(slot) => (slot, ItemStatus::Durable),
-            Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
-            Admission::Short(_) | Admission::Refused(_) => return Ok(Some(ItemStatus::OverQuota)),
+            Admission::Queued(slots) => (slots, ItemStatus::Durable),
+            Admission::DuplicateOf(slots) => (slots, ItemStatus::Duplicate),
+            Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) => {
+                return Ok(Some(ItemStatus::OverQuota));
+            }
         };
+        for slot in slots.iter() {
+            match self.status_in(slot)? {
+                Some(of_slot) => status = status.and(of_slot),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(status))
+    }
+
+    /// Returns the result of one record of an item, if it is known.
+    fn status_in(&self, slot: Slot) -> Checked<Option<ItemStatus>> {
         let lost = || TestCaseError::fail("a place without a fate");
         let find = |slot: &Slot| match self.ended.get(&slot.batch) {
             None => Ok(None),
             Some(statuses) => statuses.get(slot.index).map(Some).ok_or_else(lost),
         };
-        let Some(SettledRecord { status, failed }) = find(slot)? else { return Ok(None) };
+        let Some(SettledRecord { status, failed }) = find(&slot)? else { return Ok(None) };
         for slot in failed {
             match find(slot)? {
                 None => return Ok(None),
@@ -436,14 +470,18 @@ impl ShardWorld {
             }
         }
         match status {
-            ItemStatus::Durable => Ok(Some(durable)),
             ItemStatus::Duplicate => Err(lost()),
             other => Ok(Some(other.clone())),
         }
     }
 
-    /// Whether a stream or the storage has the event.
+    /// Whether each of its streams has the event, or the storage for it.
     fn is_safe(&self, number: u64) -> bool {
+        route(number).iter().all(|stream| self.is_safe_for(*stream, number))
+    }
+
+    /// Whether a stream has the event, or the storage for it, or one of them has its failed event.
+    fn is_safe_for(&self, stream: usize, number: u64) -> bool {
         let in_stream = |stream| self.service.copies(&(stream, number)) > 0;
         let texts = [format!("\"n\":{number},"), format!("\\\"n\\\":{number},")];
         let holds = |value: &[u8]| {
@@ -451,28 +489,40 @@ impl ShardWorld {
             texts.iter().any(has)
         };
         let keys = || self.storage.keys(Table::Spill, &[], usize::MAX).unwrap();
-        let value = |key: Vec<u8>| self.storage.get(Table::Spill, &key).unwrap().unwrap();
-        in_stream(route(number))
+        let value = |key: &[u8]| self.storage.get(Table::Spill, key).unwrap().unwrap();
+        let is_for = |key: &[u8]| {
+            let name = SpillRow::read(key).map(|row| row.stream.to_string());
+            name.is_ok_and(|name| name == STREAMS[stream] || name == FAILED)
+        };
+        in_stream(stream)
             || in_stream(TO_FAILED)
-            || keys().into_iter().any(|key| holds(&value(key)))
+            || keys().iter().any(|key| is_for(key) && holds(&value(key)))
+    }
+
+    /// Closes all batches, and drives all deliveries to their ends.
+    pub fn come_to_rest(&mut self) -> Checked {
+        while !self.open.is_empty() {
+            self.act(&ShardAct::Close { which: 0, kept: Kept::Yes })?;
+        }
+        while !self.running.is_empty() {
+            self.act(&ShardAct::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
+        }
+        Ok(())
     }
 
     /// Stops all failures, and drives the shard until nothing is left to do.
     pub fn recover(&mut self) -> Checked {
         self.act(&ShardAct::StorageIsFull(false))?;
+        self.down = [false; 3];
         // Poison is known only beside records that the stream accepts, here those of another shard.
         self.health.iter_mut().for_each(|health| health.last_success_at = Some(0));
         for _ in 0..500 {
             for _ in 0..self.again.len() {
                 self.act(&ShardAct::Retry)?;
             }
-            while !self.open.is_empty() {
-                self.act(&ShardAct::Close { which: 0, kept: Kept::Yes })?;
-            }
+            self.come_to_rest()?;
             self.act(&ShardAct::Drain)?;
-            while !self.running.is_empty() {
-                self.act(&ShardAct::Drive { which: 0, fault: Fault::None, kept: Kept::Yes })?;
-            }
+            self.come_to_rest()?;
             let events = [self.again.len(), self.asked.len(), self.open.len()];
             if events == [0; 3] && self.shard.spill().wake_at().is_none() {
                 return self.act(&ShardAct::Checkpoint);

@@ -5,7 +5,7 @@ use super::*;
 const SET: &str = "firehose:e-{0..3}";
 
 fn to_set(number: u8) -> ShardItem<'static> {
-    ShardItem { to: Cow::Owned(StreamSet::parse(SET).unwrap()), ..event(1, number, 0) }
+    ShardItem { to: Cow::Owned(FanOut::parse(SET).unwrap()), ..event(1, number, 0) }
 }
 
 fn member(index: u32) -> Stream {

@@ -166,7 +166,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push([&[5, 0][..], &QuarantineRow::encode(Some(row))].concat());
     let spilled = SpillRow {
         state: RowState::Queued,
-        stream: records[0].item.to.first().clone(),
+        stream: records[0].item.to.first().first().clone(),
         sequence: 7,
         spilled_at: 1_795_000_000_123,
         records: 1,

@@ -120,7 +120,7 @@ pub fn pending(
     let quota_use = QuotaUse::One;
     let tenant = Arc::new(ItemTenant { name: "tenant".to_owned(), quota: None });
     if event.kind == Kind::Failed {
-        let to = std::borrow::Cow::Owned(failed.clone());
+        let to = std::borrow::Cow::Owned(failed.clone().into());
         let item = ShardItem { to, tenant, quota_use, record, event: None, previous_shard: None };
         return PendingRecord { beacon_index: 0, shard: ShardChoice::Any, overflow: None, item };
     }
@@ -152,7 +152,7 @@ pub fn pending(
     };
     let previous_shard = previous_count.map(|count| shard_of(hash, count));
     let item = ShardItem {
-        to: std::borrow::Cow::Owned(sets.of(event.route).clone()),
+        to: std::borrow::Cow::Owned(sets.of(event.route).clone().into()),
         tenant,
         quota_use,
         record,

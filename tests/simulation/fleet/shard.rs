@@ -448,14 +448,19 @@ impl ShardObject {
         }
         let mut statuses = Vec::new();
         for (item, admission) in admitted.admissions.into_iter().enumerate() {
-            let (slot, if_durable) = match admission {
+            let (slots, if_durable) = match admission {
                 Admission::Duplicate => {
                     statuses.push(Some(ItemStatus::Duplicate));
                     continue;
                 }
-                Admission::Queued(slot) => (slot, ItemStatus::Durable),
-                Admission::DuplicateOf(slot) => (slot, ItemStatus::Duplicate),
-                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
+                Admission::Queued(slots) => (slots, ItemStatus::Durable),
+                Admission::DuplicateOf(slots) => (slots, ItemStatus::Duplicate),
+                Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) => {
+                    panic!("there is one tenant")
+                }
+            };
+            let Ok([slot]) = <[_; 1]>::try_from(slots.iter().collect::<Vec<_>>()) else {
+                panic!("each route has one stream set")
             };
             statuses.push(None);
             let waiting = WaitingItem { call, item, index: slot.index, if_durable };
@@ -479,7 +484,9 @@ impl ShardObject {
             match admission {
                 Admission::Queued(_) => turn.ledger.queued(*number, shard, turn.now),
                 Admission::Duplicate | Admission::DuplicateOf(_) => turn.ledger.repeated(),
-                Admission::Short(_) | Admission::Refused(_) => panic!("there is one tenant"),
+                Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) => {
+                    panic!("there is one tenant")
+                }
             }
             if session.is_some() {
                 observed.push(*number);
