@@ -31,6 +31,7 @@ pub struct ShardReport {
 /// The state of a shard in a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum ShardCondition {
     /// There is no trouble to report.
     Well,
