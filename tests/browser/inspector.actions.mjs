@@ -225,7 +225,7 @@ export const ACTIONS = [
         await press("Clear filters")(page);
         await has(3)(page);
       }
-      await page.getByLabel("Outcome").selectOption("failed");
+      await page.getByLabel("Outcome", { exact: true }).selectOption("failed");
       await has(1)(page);
       await hello();
       await hello({ seq: "later" });
@@ -239,7 +239,7 @@ export const ACTIONS = [
       const tile = (name) => page.locator("#tiles").getByRole("button", { name });
       await tile("failed").click();
       await has(1)(page);
-      assert.equal(await page.getByLabel("Outcome").inputValue(), "failed");
+      assert.equal(await page.getByLabel("Outcome", { exact: true }).inputValue(), "failed");
       assert.deepEqual([await tile("failed").getAttribute("aria-pressed"), await tile("all").getAttribute("aria-pressed")], ["true", "false"]);
       assert.ok(page.url().endsWith("#outcome=failed"), page.url());
       await tile("failed").click();
@@ -310,7 +310,7 @@ export const ACTIONS = [
     async does(page) {
       await threeEntries(page);
       await fillIn("Name", "hello")(page);
-      await page.getByLabel("Outcome").selectOption("accepted");
+      await page.getByLabel("Outcome", { exact: true }).selectOption("accepted");
       await has(1)(page);
       assert.equal(page.url(), `${PAGE}#name=hello&outcome=accepted`);
       await page.reload();

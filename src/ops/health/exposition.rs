@@ -17,68 +17,38 @@ use crate::shard::record_counts::RecordCounts;
 /// The media type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A gauge of each object that has its key.
-struct Gauge {
-    /// Without the prefix `headwater_`.
-    name: &'static str,
-    key: &'static str,
-    help: &'static str,
-    /// The value if the key is absent. Without one, there is no sample.
-    absent: Option<u64>,
-}
+/// Gauges of an object, a line each: the name without its prefix, the key of the value, the value if
+/// the key is absent, and the help. With `-` there is no sample of an object without the key.
+type Gauges = &'static str;
 
-const fn gauge(name: &'static str, key: &'static str, help: &'static str) -> Gauge {
-    Gauge { name, key, help, absent: None }
-}
+const OF_VERSION: Gauges = "build_info - 1 The version of this worker";
 
-/// A gauge whose key is left out of the answer if it is false or empty.
-const fn or_zero(name: &'static str, key: &'static str, help: &'static str) -> Gauge {
-    Gauge { absent: Some(0), ..gauge(name, key, help) }
-}
+const OF_WORKER: Gauges = "ready ready - Whether there is nothing to fix
+config_warnings warnings 0 Mistakes that turn off a part
+tenants tenants - Tenants of the configuration
+over_quota_tenants over_quota 0 Tenants over their quotas";
 
-/// A gauge that is 1 without its key, whose text is 0.
-const fn unless(name: &'static str, key: &'static str, help: &'static str) -> Gauge {
-    Gauge { absent: Some(1), ..gauge(name, key, help) }
-}
+const OF_SHARD: Gauges = "shard_up problem 1 Whether the shard answered
+shard_buffer_bytes buffer_bytes - Records in memory
+shard_devices devices - Devices in memory
+shard_seen_ids seen - Event ids in the dedup window
+shard_full_tenants full_tenants - Tenants with their share of the spill
+shard_unreadable_rows unreadable - Rows that this version can't read";
 
-const OF_VERSION: [Gauge; 1] = [unless("build_info", "", "The version of this worker")];
+const OF_ROOM: Gauges = "shard_spill_used_bytes used_bytes - Records in the spill
+shard_spill_limit_bytes limit_bytes - HEADWATER.spill.max_bytes
+shard_spill_full_timestamp_seconds full_at - When a full spill rejected records";
 
-const OF_WORKER: [Gauge; 4] = [
-    gauge("ready", "ready", "Whether there is nothing to fix"),
-    or_zero("config_warnings", "warnings", "Mistakes that turn off a part"),
-    gauge("tenants", "tenants", "Tenants of the configuration"),
-    or_zero("over_quota_tenants", "over_quota", "Tenants over their quotas"),
-];
+const OF_SPILL: Gauges = "spill_records records - Records that wait for delivery
+spill_bytes bytes - Records that wait for delivery
+spill_oldest_age_seconds oldest_age_s - The oldest record that waits
+quarantined_records quarantined - Records that no retry can deliver";
 
-const OF_SHARD: [Gauge; 6] = [
-    unless("shard_up", "problem", "Whether the shard answered"),
-    gauge("shard_buffer_bytes", "buffer_bytes", "Records in memory"),
-    gauge("shard_devices", "devices", "Devices in memory"),
-    gauge("shard_seen_ids", "seen", "Event ids in the dedup window"),
-    gauge("shard_full_tenants", "full_tenants", "Tenants with their share of the spill"),
-    gauge("shard_unreadable_rows", "unreadable", "Rows that this version can't read"),
-];
-
-const OF_ROOM: [Gauge; 3] = [
-    gauge("shard_spill_used_bytes", "used_bytes", "Records in the spill"),
-    gauge("shard_spill_limit_bytes", "limit_bytes", "HEADWATER.spill.max_bytes"),
-    gauge("shard_spill_full_timestamp_seconds", "full_at", "When a full spill rejected records"),
-];
-
-const OF_SPILL: [Gauge; 4] = [
-    gauge("spill_records", "records", "Records that wait for delivery"),
-    gauge("spill_bytes", "bytes", "Records that wait for delivery"),
-    gauge("spill_oldest_age_seconds", "oldest_age_s", "The oldest record that waits"),
-    gauge("quarantined_records", "quarantined", "Records that no retry can deliver"),
-];
-
-const OF_STREAM: [Gauge; 5] = [
-    gauge("stream_failing", "state", "Whether the last call failed"),
-    or_zero("stream_needs_operator", "operator", "Whether an operator has to act"),
-    gauge("stream_breaker_open", "paused", "Whether the calls are paused"),
-    gauge("stream_failing_since_timestamp_seconds", "failing_since", "When it began to fail"),
-    gauge("stream_last_success_timestamp_seconds", "last_success_at", "When it accepted records"),
-];
+const OF_STREAM: Gauges = "stream_failing state - Whether the last call failed
+stream_needs_operator operator 0 Whether an operator has to act
+stream_breaker_open paused - Whether the calls are paused
+stream_failing_since_timestamp_seconds failing_since - When it began to fail
+stream_last_success_timestamp_seconds last_success_at - When it accepted records";
 
 const RECORDS: &str = "shard_records_total";
 
@@ -101,6 +71,7 @@ impl Readiness {
 }
 
 /// Writes the metrics of an answer; `None` if it is none.
+#[inline(never)]
 fn exposition(answer: &str) -> Option<String> {
     let worker: JsonFields<'_> = serde_json::from_str(answer).ok()?;
     let [mut versions, mut shards, mut rooms, mut records, mut spills, mut streams] =
@@ -123,18 +94,22 @@ fn exposition(answer: &str) -> Option<String> {
     }
     let mut text = String::new();
     for (gauges, objects) in [
-        (&OF_VERSION[..], &versions),
-        (&OF_WORKER, &vec![(String::new(), worker)]),
-        (&OF_SHARD, &shards),
-        (&OF_ROOM, &rooms),
-        (&OF_SPILL, &spills),
-        (&OF_STREAM, &streams),
+        (OF_VERSION, &versions),
+        (OF_WORKER, &vec![(String::new(), worker)]),
+        (OF_SHARD, &shards),
+        (OF_ROOM, &rooms),
+        (OF_SPILL, &spills),
+        (OF_STREAM, &streams),
     ] {
-        for Gauge { name, key, help, absent } in gauges {
-            family(&mut text, name, "gauge", help);
+        for gauge in gauges.lines() {
+            let mut words = gauge.splitn(4, ' ');
+            let (name, key, absent) = (words.next()?, words.next()?, words.next()?);
+            family(&mut text, name, "gauge", words.next()?);
             for (labels, object) in objects {
-                if let Some(value) = object.get(key).map_or(*absent, number) {
-                    sample(&mut text, name, labels, value);
+                match object.get(key).map(number) {
+                    Some(value) => sample(&mut text, name, labels, &value),
+                    None if absent != "-" => sample(&mut text, name, labels, absent),
+                    None => {}
                 }
             }
         }
@@ -142,8 +117,8 @@ fn exposition(answer: &str) -> Option<String> {
     family(&mut text, RECORDS, "counter", "Records by result");
     for (labels, counts) in &records {
         for result in RecordCounts::NAMES {
-            let labels = format!("{labels},result=\"{result}\"");
-            sample(&mut text, RECORDS, &labels, counts.get(result).and_then(number)?);
+            let labels = [labels, ",result=\"", result, "\""].concat();
+            sample(&mut text, RECORDS, &labels, counts.get(result)?.get());
         }
     }
     Some(text)
@@ -151,6 +126,7 @@ fn exposition(answer: &str) -> Option<String> {
 
 /// Adds an object, or those of a list, with the labels `outer` and those of their own `keys`. A name
 /// of a stream, a version and a number need no escape.
+#[inline(never)]
 fn add<'a>(objects: &mut Labelled<'a>, json: Option<&'a RawValue>, outer: &str, keys: &[Label]) {
     let Some(json) = json else { return };
     for item in list(json).unwrap_or_else(|| vec![json]) {
@@ -159,7 +135,7 @@ fn add<'a>(objects: &mut Labelled<'a>, json: Option<&'a RawValue>, outer: &str, 
         for (label, key) in keys {
             let Some(value) = object.get(key) else { continue };
             let comma = if labels.is_empty() { "" } else { "," };
-            labels += &format!("{comma}{label}=\"{}\"", value.get().replace('"', ""));
+            write(&mut labels, &[comma, label, "=\"", &value.get().replace('"', ""), "\""]);
         }
         objects.push((labels, object));
     }
@@ -171,26 +147,33 @@ fn list(json: &RawValue) -> Option<Vec<&RawValue>> {
 
 /// The value of a key: a number, the seconds of a time, or the length of a list. A flag that is set
 /// and the state of a failing stream are 1; another text is 0.
-fn number(value: &RawValue) -> Option<u64> {
-    match value.get() {
-        "true" | "\"failing\"" => Some(1),
-        "false" => Some(0),
-        text if text.starts_with('"') => {
-            Some(Timestamp::from_json(value).map_or(0, |at| at.0 / 1_000))
-        }
-        text if text.starts_with('[') => list(value).map(|items| items.len() as u64),
-        _ => u64::from_json(value),
-    }
+fn number(value: &RawValue) -> String {
+    let text = value.get();
+    let number = match text {
+        "true" | "\"failing\"" => 1,
+        "false" => 0,
+        _ if text.starts_with('"') => Timestamp::from_json(value).map_or(0, |at| at.0 / 1_000),
+        _ => match list(value) {
+            None => return text.to_owned(),
+            Some(items) => items.len() as u64,
+        },
+    };
+    number.to_string()
 }
 
 /// Begins a metric, whose samples have to follow.
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    *text += &format!("# HELP headwater_{name} {help}.\n# TYPE headwater_{name} {kind}\n");
+    let type_of = ".\n# TYPE headwater_";
+    write(text, &["# HELP headwater_", name, " ", help, type_of, name, " ", kind, "\n"]);
 }
 
-fn sample(text: &mut String, name: &str, labels: &str, value: u64) {
+fn sample(text: &mut String, name: &str, labels: &str, value: &str) {
     let [open, close] = if labels.is_empty() { ["", ""] } else { ["{", "}"] };
-    *text += &format!("headwater_{name}{open}{labels}{close} {value}\n");
+    write(text, &["headwater_", name, open, labels, close, " ", value, "\n"]);
+}
+
+fn write(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
 }
 
 #[cfg(test)]
