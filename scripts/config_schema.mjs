@@ -3,15 +3,15 @@
 
 import { readFileSync } from "node:fs";
 
-/** The cells of the rows below a heading whose table begins with `key`. */
-function rows(file, heading) {
+/** The cells of the rows below a heading whose first column is called `first`. */
+function rows(file, heading, first = "key") {
   const text = readFileSync(`www/docs/${file}`, "utf8");
   const section = text.split(`\n${heading}\n`)[1].split(/\n## /)[0];
   const lines = section.split("\n");
   const found = [];
   let inTable = false;
   for (const line of lines) {
-    if (line.startsWith("| key |")) inTable = true;
+    if (line.startsWith(`| ${first} |`)) inTable = true;
     else if (!line.startsWith("|")) inTable = false;
     else if (inTable && !line.startsWith("|-")) found.push(line.slice(2, -2).split(" | "));
   }
@@ -51,6 +51,17 @@ function tables(file, heading) {
   };
 }
 
+/** The table of a write key: a tenant's own keys, and those that it inherits otherwise. */
+function tenantKeys(inherited) {
+  const own = {
+    tenant: { type: "string" },
+    quota: { type: "object", properties: { events_per_day: { type: "integer", minimum: 1, maximum: 1e12 } }, required: ["events_per_day"], additionalProperties: false },
+  };
+  const names = rows("configuration.md", "## The table", "key of a tenant").flatMap(([cell]) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+  const properties = Object.fromEntries(names.map((name) => [name, own[name] ?? inherited[name]]));
+  return { type: "object", properties, required: ["tenant"], additionalProperties: false };
+}
+
 /** The JSON Schema, as text. */
 export function configSchema() {
   const schema = {
@@ -83,6 +94,6 @@ export function configSchema() {
   properties.origins.items = { type: "string" };
   properties.routes = { ...tables("routes-and-tenants.md", "## Routes"), description: properties.routes.description, minItems: 1 };
   properties.clean = { ...tables("cleaning.md", "## Your own rules"), description: properties.clean.description };
-  properties.keys.additionalProperties = { type: "object", properties: { tenant: { type: "string" } }, required: ["tenant"] };
+  properties.keys.additionalProperties = tenantKeys(properties);
   return `${JSON.stringify(schema, null, 1)}\n`;
 }

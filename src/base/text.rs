@@ -2,8 +2,12 @@
 
 /// Returns two lower-case digits for each byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        let digits = [byte >> 4, byte & 15];
+        text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+    }
+    text
 }
 
 /// Returns the 32 bytes that 64 hexadecimal digits write; none for another text.
@@ -40,6 +44,12 @@ pub fn truncate_to_bytes(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
+/// Returns how many characters `text` has, if there are more than `max`. Counts them only if there
+/// are more bytes.
+pub fn chars_above(text: &str, max: usize) -> Option<usize> {
+    (text.len() > max).then(|| text.chars().count()).filter(|chars| *chars > max)
+}
+
 /// Whether one letter was changed, added or left out, or two neighbours were swapped.
 pub fn is_one_letter_off(wanted: &str, found: &str) -> bool {
     let (wanted, found) = (wanted.as_bytes(), found.as_bytes());
@@ -74,6 +84,15 @@ mod tests {
             ["", cut, &format!("{digits}0"), &format!("+{cut}"), &format!("ä{}", &cut[1..])]
         {
             assert_eq!(bytes_of_hexadecimal(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_above_a_limit_only() {
+        for (text, max, expected) in
+            [("", 0, None), ("abc", 3, None), ("äöü", 3, None), ("äöü", 2, Some(3))]
+        {
+            assert_eq!(chars_above(text, max), expected, "{text}");
         }
     }
 

@@ -228,8 +228,9 @@ impl<'a> PipelineContext<'a> {
         clean::beacon(beacon, &self.config.cleaning, platform(facts), &validate::coerce)
     }
 
-    /// Notes placeholders in the fields, and removes personal data from the repairs.
-    pub(super) fn scrub(&self, fields: &mut Map<String, Value>, repairs: &mut Repairs) {
+    /// Leaves out placeholder ids, notes URLs that are none, and removes personal data from what the
+    /// repairs kept.
+    pub(super) fn finish_cleaning(&self, fields: &mut Map<String, Value>, repairs: &mut Repairs) {
         clean::absent::note(fields, &self.envelope, repairs);
         repairs.scrub(self.facts.privacy.scrub);
     }

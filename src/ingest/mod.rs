@@ -51,7 +51,7 @@ fn process_beacon<'a>(
     let (mut fields, mut repairs) = context.clean(beacon, facts);
     // A rule may have revealed the person's consent.
     let stripped = context.apply_privacy(&mut fields, ids)?.or(stripped);
-    context.scrub(&mut fields, &mut repairs);
+    context.finish_cleaning(&mut fields, &mut repairs);
     let (mut event, mut repairs) = context.validate(fields, repairs, stripped, ids)?;
     context.clean_event(&mut event, &mut repairs, facts);
     let enriched = enrich::event(event, index, facts, repairs, stripped);

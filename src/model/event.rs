@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::base::text::chars_above;
 use crate::model::consent::Consent;
 use crate::model::level::Level;
 use crate::model::schema_info::SchemaInfo;
@@ -175,7 +176,7 @@ impl DeviceId {
     /// Parses a text within the limit that has no control character.
     pub fn parse(text: String) -> Option<Self> {
         let fits = !text.is_empty()
-            && text.chars().count() <= Self::MAX_CHARS
+            && chars_above(&text, Self::MAX_CHARS).is_none()
             && !text.chars().any(char::is_control);
         fits.then_some(Self(text))
     }
@@ -203,13 +204,13 @@ pub struct Size {
 impl Size {
     /// Parses `WIDTHxHEIGHT`, each of one to five digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let pixels = |part: &str| {
-            let digits =
-                matches!(part.len(), 1..=5) && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| part.parse().ok())?
+        let pixels = |side: &[u8]| {
+            let digit = |byte: &u8| char::from(*byte).to_digit(10);
+            let add = |sum: u32, byte| Some(sum.saturating_mul(10).saturating_add(digit(byte)?));
+            matches!(side.len(), 1..=5).then(|| side.iter().try_fold(0, add))?
         };
-        let (width, height) = text.split_once('x')?;
-        Some(Self { width: pixels(width)?, height: pixels(height)? })
+        let mut sides = text.as_bytes().splitn(2, |byte| *byte == b'x');
+        Some(Self { width: pixels(sides.next()?)?, height: pixels(sides.next()?)? })
     }
 }
 

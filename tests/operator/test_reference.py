@@ -257,6 +257,10 @@ def configuration_keys(text: str) -> None:
     same(names(text, "## The table", "key"), (keys[""] - NESTED) | nested, "keys")
 
 
+def tenant_keys(text: str) -> None:
+    same(names(text, "## The table", "key of a tenant"), known_keys()["keys.pk"], "keys of a tenant")
+
+
 def configuration_ranges(text: str) -> None:
     token = r'"[\w-]+"|\b\d+\b'
     for key, _, shown, _ in rows(text, "## The table", "key"):
@@ -395,6 +399,7 @@ def command_line(text: str) -> None:
 CHECKS: list[tuple[str, Callable[[str], None], str]] = [
     ("configuration.md", configuration_keys, "| `buffer_bytes` |"),
     ("configuration.md", configuration_keys, "| `limits.max_depth` |"),
+    ("configuration.md", tenant_keys, "| `quota` |"),
     ("configuration.md", configuration_ranges, ""),
     ("configuration.md", configuration_variables, "| `AWS_REGION` |"),
     ("configuration.md", configuration_bindings, "| `METRICS` |"),

@@ -82,8 +82,10 @@ impl ColumnWriter {
 /// Returns the host and the path of `url` as a view finds them: as they are written there.
 fn plain_parts(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = split_scheme(url)?;
-    let rest = rest.split(['?', '#']).next()?;
-    let (host, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
+    let end = rest.bytes().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(rest.len());
+    let rest = rest.get(..end)?;
+    let slash = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
+    let (host, path) = rest.split_at_checked(slash)?;
     (!host.is_empty()).then_some((host, path))
 }
 

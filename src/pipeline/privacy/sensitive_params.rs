@@ -159,14 +159,24 @@ impl SensitiveParams {
     }
 
     /// Whether a parameter called `written` is sensitive. The name may be percent-encoded, and each
-    /// part of `user[password]` counts.
+    /// part of `user[password]` counts. The mark of a scrubbed e-mail address is no part.
     pub(in crate::pipeline) fn names(&self, written: &str) -> bool {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || is_joint(byte);
         if written.bytes().all(is_plain) {
             return self.has(written);
         }
         let decoded = plain_name(written);
-        decoded.split(['[', ']']).any(|part| self.has(part.trim()))
+        // An address takes up the whole word before its `@`, so no name stands before its mark.
+        let is_mark = |start: usize| {
+            let before = decoded.as_bytes().get(..start).unwrap_or_default();
+            !matches!(before, [.., byte, b'['] if is_plain(*byte) || *byte == b']')
+        };
+        let mut start = 0_usize;
+        decoded.split(['[', ']']).any(|part| {
+            let at = start;
+            start = start.saturating_add(part.len()).saturating_add(1);
+            !(part == "email" && is_mark(at)) && self.has(part.trim())
+        })
     }
 
     fn has(&self, name: &str) -> bool {
@@ -336,6 +346,25 @@ mod tests {
     fn every_default_name_would_be_taken_from_an_operator_too() {
         let parsed = SensitiveParams::parse(DEFAULT).unwrap();
         assert_eq!(SensitiveParams { alike: true, ..parsed }, SensitiveParams::default());
+    }
+
+    #[test]
+    fn a_part_in_brackets_counts_unless_it_is_the_mark_of_an_address() {
+        let names = SensitiveParams::default();
+        for name in [
+            "email",
+            "user[email]",
+            "a[b][email]",
+            "a[][email]",
+            "user%5Bemail%5D",
+            "[password]",
+            "/a:[email][token]",
+        ] {
+            assert!(names.names(name), "{name}");
+        }
+        for name in ["[email]", "/a:[email]/eq", "a b/[email]", "[user]", "a[b]"] {
+            assert!(!names.names(name), "{name}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::base::decimal::Decimal;
 use crate::base::json::{MAX_SAFE_INTEGER, type_name};
-use crate::base::text::truncate_for_display;
+use crate::base::text::{chars_above, truncate_for_display};
 use crate::model::beacon::SERVER_FIELDS;
 use crate::model::consent::Consent;
 use crate::model::event::{DeviceId, EventId, EventName, Size};
@@ -66,8 +66,7 @@ impl Check {
 
     pub fn device_id(&mut self, value: Option<Value>) -> Option<DeviceId> {
         let text = value.and_then(|value| self.string("device_id", value))?;
-        let chars = text.chars().count();
-        if chars > DeviceId::MAX_CHARS {
+        if let Some(chars) = chars_above(&text, DeviceId::MAX_CHARS) {
             return self.too_long("device_id", chars, DeviceId::MAX_CHARS);
         }
         DeviceId::parse(text).or_else(|| {
@@ -133,8 +132,7 @@ impl Check {
     /// Accepts a text of at most `max_chars` characters.
     pub fn text(&mut self, field: &str, value: Option<Value>, max_chars: usize) -> Option<String> {
         let text = value.and_then(|value| self.string(field, value))?;
-        let chars = text.chars().count();
-        if chars > max_chars {
+        if let Some(chars) = chars_above(&text, max_chars) {
             return self.too_long(field, chars, max_chars);
         }
         Some(text)

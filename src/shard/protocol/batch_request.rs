@@ -260,6 +260,7 @@ fn item(
             _ => return Err(malformed),
         },
     };
+    let stated_time = stated_time.filter(|_| session_event.event_id.made_at().is_none());
     let event = Some(EventIdentity { key, session_event, stated_time, device, redelivery, sender });
     Ok(ShardItem { to, tenant, quota_use, record, event, previous_shard })
 }
@@ -332,6 +333,18 @@ mod tests {
     #[test]
     fn a_batch_request_arrives_as_sent() {
         assert_eq!(decode(&bytes()), Ok(items()));
+    }
+
+    #[test]
+    fn a_stated_time_of_an_id_with_a_time_does_not_count() {
+        let id = items()[2].event.unwrap().session_event.event_id;
+        let mut bytes = bytes();
+        let at = bytes.windows(16).position(|found| found == id.as_bytes()).unwrap();
+        // The version of the UUID.
+        bytes[at + 6] = 0x70 | (bytes[at + 6] & 0xf);
+        let read = decode(&bytes).unwrap();
+        assert_eq!(read[2].event.unwrap().stated_time, None);
+        assert_eq!(decode(&encode(read.iter())), Ok(read));
     }
 
     #[test]

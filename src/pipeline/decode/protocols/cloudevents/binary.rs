@@ -11,7 +11,7 @@ use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::native::not_json;
 use crate::pipeline::decode::protocols::cut::quoted;
 use crate::pipeline::decode::protocols::request::ProtocolRequest;
-use crate::pipeline::decode::protocols::translation::ObjectFields;
+use crate::pipeline::decode::protocols::translation::{BoxedViolation, ObjectFields};
 
 const PREFIX: &str = "ce-";
 
@@ -32,7 +32,11 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
     for (name, value) in sent.filter(|(name, _)| !OF_BODY.contains(name)) {
-        attributes.put_text(name, &decoded(name, value)?);
+        match decoded(name, value) {
+            Ok(text) => attributes.put_text(name, &text),
+            // As it was sent, so that the item fails in `check` with all its attributes.
+            Err(_) => attributes.put_text(&format!("{PREFIX}{name}"), value),
+        }
     }
     if !request.content_type.is_empty() {
         attributes.put_text("datacontenttype", request.content_type);
@@ -47,10 +51,20 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
     Ok(item)
 }
 
+/// Checks the headers of an item that could not be decoded.
+pub fn check(item: &Map<String, Value>) -> Result<(), BoxedViolation> {
+    for (header, value) in item {
+        if let (Some(name), Value::String(value)) = (header.strip_prefix(PREFIX), value) {
+            decoded(name, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Decodes a header's value: a text in quotes without them, then its percent-encoding.
 ///
 /// Some SDKs send values that are not encoded. So a value with a `%` that begins no byte is kept.
-fn decoded(name: &str, value: &str) -> Result<String, ProtocolError> {
+fn decoded(name: &str, value: &str) -> Result<String, BoxedViolation> {
     let value = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) => unescaped(inner),
         None => value.to_owned(),
@@ -62,7 +76,7 @@ fn decoded(name: &str, value: &str) -> Result<String, ProtocolError> {
     text.map_err(|_| {
         let header = format!("{PREFIX}{name}");
         let message = format!("{header} is not UTF-8 once it is decoded");
-        ProtocolError::Undecodable(Violation::of_field(Code::BadUtf8, &header, message))
+        Box::new(Violation::of_field(Code::BadUtf8, &header, message))
     })
 }
 
@@ -119,7 +133,9 @@ mod tests {
             ProtocolRequest { headers: &headers, content_type, body, ..ProtocolRequest::default() };
         assert!(is_binary(&request));
         let item = item(&request).map_err(|error| error.to_string())?;
-        Ok(serde_json::from_str(&item).unwrap())
+        let item: Value = serde_json::from_str(&item).unwrap();
+        check(item.as_object().unwrap()).map_err(|violation| violation.message)?;
+        Ok(item)
     }
 
     #[test]
@@ -180,6 +196,14 @@ mod tests {
         ] {
             assert_eq!(read(&[("ce-subject", sent)], "", b"").unwrap()["subject"], value, "{sent}");
         }
+    }
+
+    #[test]
+    fn an_item_keeps_a_header_that_cannot_be_decoded() {
+        let headers = [("ce-id", "1"), ("ce-subject", "a%ff")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let request = ProtocolRequest { headers: &headers, ..ProtocolRequest::default() };
+        assert_eq!(item(&request).unwrap(), r#"{"ce-subject":"a%ff","id":"1"}"#);
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn media_type(content_type: &str) -> String {
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
     let Draft { item, beacon, props, metadata } = draft;
+    binary::check(item)?;
     let version = required(item, "specversion")?;
     if version != "1.0" {
         let message = "specversion must be \"1.0\"";

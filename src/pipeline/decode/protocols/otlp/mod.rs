@@ -35,16 +35,17 @@ pub fn items<'a>(
     Ok(ProtocolItems { texts: texts.numbered(), ..ProtocolItems::default() })
 }
 
-/// Whether the body is Protobuf. Its first bytes may look like JSON, so the content type decides if
-/// it is one of the two.
+/// Whether the body is Protobuf. Its first bytes may look like JSON: a line feed and the length 123.
+/// So the content type decides if it is one of the two.
 fn is_protobuf(request: &ProtocolRequest<'_>) -> bool {
     let content_type = request.content_type.to_ascii_lowercase();
     match (content_type.contains("protobuf"), content_type.contains("json")) {
         (true, _) => true,
         (false, true) => false,
         (false, false) => {
-            let body = request.body.trim_ascii();
-            !(body.starts_with(b"{") && body.ends_with(b"}"))
+            let text = request.body.trim_ascii();
+            let is_in_doubt = request.body.starts_with(b"\n");
+            !(text.starts_with(b"{") && (!is_in_doubt || text.ends_with(b"}")))
         }
     }
 }

@@ -184,3 +184,19 @@ fn the_content_type_decides_if_the_bytes_could_be_either() {
     assert!(!is_binary("application/json"));
     assert!(!is_binary("text/plain"));
 }
+
+#[test]
+fn json_that_was_cut_short_is_json_without_a_content_type_too() {
+    for (body, expected) in [
+        (&b"{\"resourceLogs\":[{"[..], false),
+        (b" {\"resourceLogs\"", false),
+        (b"\n{\"resourceLogs\":[]}\n", false),
+        // As a message of 123 bytes begins.
+        (b"\n{\n", true),
+        (b"\n\x02\n\0", true),
+        (b"", true),
+    ] {
+        let request = ProtocolRequest { body, ..ProtocolRequest::default() };
+        assert_eq!(is_protobuf(&request), expected, "{body:?}");
+    }
+}
