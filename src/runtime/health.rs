@@ -1,5 +1,5 @@
-//! `/readyz` and `/_/metrics`: collects the state of the isolate and of the shards, or the shards' reports, and
-//! passes it to [`crate::ops::health`].
+//! `/readyz` and `/_/metrics`: collects the state of the isolate and of the shards, or the shards'
+//! reports, and passes it to [`crate::ops::health`].
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
