@@ -5,6 +5,7 @@ It needs no package. The scope of a package is that of the bill of materials.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -14,14 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sbom import components
+sys.path.insert(0, str(Path(__file__).parents[1] / "lake"))
+from command_line import DONE, FOUND, Parser, add_output, complain, run, show_progress, waiting  # noqa: E402
+from sbom import components  # noqa: E402
 
 DATABASE = "https://api.osv.dev"
 ACCEPTED = Path(__file__).parents[1] / "audit-accepted.txt"
 # The most queries of one request.
 BATCH = 1_000
 ANSWER_SECONDS = 60
-DONE, FOUND, WRONG_USE = 0, 1, 2
+PROGRAM = "audit"
 
 
 class Stop(Exception):
@@ -66,30 +69,31 @@ def accepted() -> set[str]:
     return {line[0] for line in lines}
 
 
-def main() -> int:
-    as_json = sys.argv[1:] == ["--json"]
-    if sys.argv[1:] and not as_json:
-        print(f"audit: there is no {' '.join(sys.argv[1:])}; see scripts/audit --help", file=sys.stderr)
-        return WRONG_USE
-    packages = components()
-    try:
-        known = accepted()
+def audit(arguments: argparse.Namespace) -> int:
+    packages, known = components(), accepted()
+    with waiting("asking the database"):
         found = list(vulnerabilities(packages))
-    except Stop as why:
-        print(f"audit: {why}", file=sys.stderr)
-        return FOUND
     bad = [each for each in found if each["id"] not in known]
     stale = sorted(known - {each["id"] for each in found})
-    if as_json:
+    if arguments.json:
         print(json.dumps(bad))
     else:
         for each in bad:
             used = "in the worker" if each["scope"] == "required" else "in the build, scripts or tests"
             print(f"{each['id']}  {each['package']}  {used}")
-        print(f"{len(packages)} packages, {len(bad)} vulnerabilities, {len(found) - len(bad)} accepted")
+        if not arguments.quiet:
+            print(f"{len(packages)} packages, {len(bad)} vulnerabilities, {len(found) - len(bad)} accepted")
     for vulnerability in stale:
-        print(f"audit: {ACCEPTED.name}: {vulnerability} is in no package any more: remove it", file=sys.stderr)
+        complain(PROGRAM, f"{ACCEPTED.name}: {vulnerability} is in no package any more: remove it")
     return FOUND if bad or stale else DONE
+
+
+def main() -> int:
+    parser = Parser("scripts/audit")
+    add_output(parser)
+    arguments = parser.parse_args()
+    show_progress(arguments)
+    return run(PROGRAM, lambda: audit(arguments), Stop, stopped="stopped")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import botocore.exceptions
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
-from command_line import DONE, FOUND, INTERRUPTED, Parser, add_output, show_progress, waiting  # noqa: E402
+from command_line import DONE, Parser, WrongUse, add_output, run, show_progress, waiting  # noqa: E402
 from unconfigured_streams import BacklogUnknownError, dropped, warning  # noqa: E402
 from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
 from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
@@ -78,7 +78,7 @@ class Deployment:
             )
         self.operator_key = os.environ.get(OPERATOR_KEY)
         if self.operator_key and len(self.operator_key) < OPERATOR_KEY_CHARS:
-            raise DeployError(
+            raise WrongUse(
                 f"{OPERATOR_KEY} must have {OPERATOR_KEY_CHARS} characters or more: `openssl rand -hex 32`"
             )
         self.parameters = dict(arguments.parameter)
@@ -94,7 +94,7 @@ class Deployment:
         }
         self.per_level: str | None = self.parameters.pop(stream_members.PER_LEVEL, None)
         if self.per_level not in (None, *stream_members.ALLOWED):
-            raise DeployError(
+            raise WrongUse(
                 f"{stream_members.PER_LEVEL} must be one of {', '.join(stream_members.ALLOWED)}, not {self.per_level}"
             )
         # The members of stream sets, if there are any.
@@ -106,7 +106,7 @@ class Deployment:
         self.parameters.pop(own_streams.KINESIS, None)
         self.own = self.beside("-own")
         if health_stack.TOPIC in self.health_parameters and health_stack.HOST not in self.health_parameters:
-            raise DeployError(f"{health_stack.TOPIC} needs {health_stack.HOST}, the host whose /readyz is checked")
+            raise WrongUse(f"{health_stack.TOPIC} needs {health_stack.HOST}, the host whose /readyz is checked")
 
     def beside(self, ending: str, region: str | None = None) -> Stack:
         """The stack of this deployment with such an ending of its name, in the region of the settings or another."""
@@ -519,28 +519,29 @@ def options() -> Parser:
     return parser
 
 
+def deploy(arguments: argparse.Namespace) -> int:
+    """The command, once its options are known."""
+    if arguments.print_template:
+        print(template.body(arguments.template))
+        return DONE
+    check(arguments.env)
+    deployment = Deployment(arguments)
+    try:
+        found = deployment.plan() if arguments.dry_run else deployment.run()
+    except NO_CREDENTIALS as error:
+        raise WrongUse(sentence(error)) from None
+    if arguments.json:
+        print(json.dumps(found))
+    return DONE
+
+
 def main() -> int:
     """The command; 1 and one sentence when something has to be corrected."""
     arguments = options().parse_args()
     show_progress(arguments)
     global _is_quiet  # noqa: PLW0603
     _is_quiet = arguments.json or arguments.quiet
-    try:
-        if arguments.print_template:
-            print(template.body(arguments.template))
-            return DONE
-        check(arguments.env)
-        deployment = Deployment(arguments)
-        found = deployment.plan() if arguments.dry_run else deployment.run()
-    except (DeployError, *PROBLEMS) as error:
-        print(f"deploy: {sentence(error)}", file=sys.stderr)
-        return FOUND
-    except KeyboardInterrupt:
-        print("deploy: stopped; run it again to go on", file=sys.stderr)
-        return INTERRUPTED
-    if arguments.json:
-        print(json.dumps(found))
-    return DONE
+    return run("deploy", lambda: deploy(arguments), DeployError, *PROBLEMS)
 
 
 if __name__ == "__main__":

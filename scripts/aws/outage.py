@@ -14,9 +14,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from queue import Queue
 from typing import Any
 from uuid import uuid4
 
@@ -60,6 +60,10 @@ class Sent:
             self.statuses[status] += 1
             if status == "200":
                 self.accepted.add(event_id)
+
+    def answered(self) -> int:
+        with self.lock:
+            return self.statuses.total()
 
     def refused(self) -> int:
         with self.lock:
@@ -144,7 +148,9 @@ def outage(arguments: argparse.Namespace) -> int:
                 print(seen.line(max(int(arguments.rate * arguments.duration), seen.spilled)), flush=True)
     finally:
         file.unlink(missing_ok=True)
-    document = _result(aws, sent, series, arguments.duration)
+    # Answers that come after the patience is over count no more.
+    with sent.lock:
+        document = _result(aws, sent, series, arguments.duration)
     if arguments.json:
         print(json.dumps({**document, "series": [asdict(each) for each in series]}))
     elif says:
@@ -157,25 +163,31 @@ def _watched(arguments: argparse.Namespace, worker: Worker, sent: Sent, file: Pa
     began = time.monotonic()
     Outage(arguments.kind, time.time() + arguments.duration, tuple(arguments.stream)).begin(file)
     deadline = began + arguments.duration + arguments.wait
-    under_way: list[Future[None]] = []
-    number = 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        due = began
+    numbers: Queue[int] = Queue()
+
+    def send() -> None:
         while True:
-            is_over = Outage.of(file) is None
-            if not is_over:
-                for _ in range(int(arguments.rate * EACH_SECONDS)):
-                    under_way.append(pool.submit(worker.send, number, sent))
-                    number += 1
-            due += EACH_SECONDS
-            time.sleep(max(0.0, due - time.monotonic()))
-            spilled, ready = worker.spilled()
-            at = round(time.monotonic() - began)
-            refused = sent.refused()
-            yield Seen(at, number, len(sent.accepted), refused, spilled, ready, "up" if is_over else arguments.kind)
-            under_way = [each for each in under_way if not each.done()]
-            if is_over and not under_way and not spilled or time.monotonic() > deadline:
-                return
+            worker.send(numbers.get(), sent)
+
+    # What hangs is not waited for: Ctrl-C ends the command.
+    for _ in range(AT_ONCE):
+        threading.Thread(target=send, daemon=True).start()
+    number = 0
+    due = began
+    while True:
+        is_over = Outage.of(file) is None
+        if not is_over:
+            for _ in range(int(arguments.rate * EACH_SECONDS)):
+                numbers.put(number)
+                number += 1
+        due += EACH_SECONDS
+        time.sleep(max(0.0, due - time.monotonic()))
+        spilled, ready = worker.spilled()
+        at = round(time.monotonic() - began)
+        refused = sent.refused()
+        yield Seen(at, number, len(sent.accepted), refused, spilled, ready, "up" if is_over else arguments.kind)
+        if is_over and sent.answered() == number and not spilled or time.monotonic() > deadline:
+            return
 
 
 def _result(aws: LocalAws, sent: Sent, series: list[Seen], duration: float) -> dict[str, Any]:
@@ -246,7 +258,7 @@ def main() -> int:
     for stream in arguments.stream:
         if not re.fullmatch(r"(firehose|kinesis):[\w.-]+", stream):
             parser.error(f"--stream {stream!r} is not firehose:NAME or kinesis:NAME")
-    return run("outage", lambda: outage(arguments), OutageError, LocalAwsError)
+    return run("outage", lambda: outage(arguments), OutageError, LocalAwsError, stopped="stopped; the outage is over")
 
 
 if __name__ == "__main__":

@@ -55,13 +55,15 @@ class Stack:
         self.name = name
         self._client = cloudformation
         self._poll_seconds = poll_seconds
+        # The last description, in a list since it may be None; no list until it is asked for.
+        self._last: list[dict[str, Any] | None] | None = None
         self._more: dict[str, Any] = {"RoleARN": role} if role else {}
         if tags:
             self._more["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
     def outputs(self) -> dict[str, str]:
         """The description of the stack; nothing if there is none yet."""
-        described = self._described()
+        described = self._known()
         return {
             output["OutputKey"]: output["OutputValue"]
             for output in (described or {}).get("Outputs", [])
@@ -69,7 +71,7 @@ class Stack:
 
     def parameters(self) -> dict[str, str]:
         """The values of the stack's parameters; nothing where there is none yet."""
-        described = self._described() or {}
+        described = self._known() or {}
         return {
             each["ParameterKey"]: each["ParameterValue"]
             for each in described.get("Parameters", [])
@@ -78,16 +80,18 @@ class Stack:
     @property
     def exists(self) -> bool:
         """Whether there is a stack that was made whole once."""
-        return self._status() not in (None, EMPTY, *DEAD)
+        return (self._known() or {}).get("StackStatus") not in (None, EMPTY, *DEAD)
 
     def protect(self, is_protected: bool) -> None:
         """Let CloudFormation refuse to delete the stack, or not."""
+        self._last = None
         self._client.update_termination_protection(
             StackName=self.name, EnableTerminationProtection=is_protected
         )
 
     def plan(self, template: str, parameters: Mapping[str, str]) -> list[Change]:
         """What `apply` would change; changes nothing."""
+        self._last = None
         was_there = self._status() is not None
         try:
             change_set, changes = self._change_set(template, parameters)
@@ -104,6 +108,7 @@ class Stack:
 
         Parameters that are not given keep the value that they have.
         """
+        self._last = None
         status = self._status()
         if status != EMPTY:
             # A run that was cut off leaves CloudFormation at work.
@@ -162,6 +167,12 @@ class Stack:
         if any(words in reason for words in NOTHING_TO_CHANGE):
             return None, []
         raise StackError(f"the stack {self.name} can't be planned: {reason}")
+
+    def _known(self) -> dict[str, Any] | None:
+        """The description, asked for once until this changes the stack."""
+        if self._last is None:
+            self._last = [self._described()]
+        return self._last[0]
 
     def _described(self) -> dict[str, Any] | None:
         try:

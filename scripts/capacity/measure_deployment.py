@@ -29,10 +29,9 @@ from urllib.parse import urlsplit
 import boto3
 import time_args
 import urllib3
-from command_line import DONE, FOUND, INTERRUPTED, Parser, bar, show_progress, worker_address
+from command_line import DONE, LOOPBACK, Parser, add_output, add_worker, at_most, bar, run, show_progress
 from botocore.exceptions import BotoCoreError, ClientError
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MOST_REQUESTS, MOST_RATE, MOST_EVENTS = 20_000, 500, 100
 ROUND_TRIPS = 20
 ANSWER_SECONDS = 30
@@ -301,7 +300,7 @@ def confirmed(arguments: argparse.Namespace) -> bool:
 
 def parser() -> Parser:
     program = Parser("scripts/measure-deployment")
-    program.add_argument("--worker", type=worker_address)
+    add_worker(program, required=False)
     program.add_argument("--requests", type=at_most(MOST_REQUESTS), default=200)
     program.add_argument("--rate", type=at_most(MOST_RATE), default=20)
     program.add_argument("--events", type=at_most(MOST_EVENTS), default=5)
@@ -309,7 +308,7 @@ def parser() -> Parser:
     program.add_argument("--yes", action="store_true")
     program.add_argument("--cloudwatch", action="append", default=[], metavar="STREAM")
     program.add_argument("--since", type=time_args.argument, default=time_args.argument("24h"))
-    program.add_argument("--json", action="store_true")
+    add_output(program)
     return program
 
 
@@ -321,22 +320,20 @@ def main() -> int:
         program.error("--json is for --worker")
     if not arguments.worker and not arguments.cloudwatch:
         program.error("--worker or --cloudwatch is needed")
-    try:
-        if arguments.cloudwatch:
-            now = datetime.now(timezone.utc)
-            cloudwatch = boto3.client("cloudwatch")
-            for stream in arguments.cloudwatch:
-                print("\n".join(quotas(cloudwatch, stream, arguments.since, now)))
-            return DONE
-        if not confirmed(arguments):
-            raise Stopped("nothing was sent")
-        found = measure(arguments)
-        print(json.dumps(found) if arguments.json else "\n".join(lines_of(found)))
-    except (Stopped, BotoCoreError, ClientError) as why:
-        print(f"measure-deployment: {why}", file=sys.stderr)
-        return FOUND
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return run("measure-deployment", lambda: work(arguments), Stopped, BotoCoreError, ClientError, stopped="stopped")
+
+
+def work(arguments: argparse.Namespace) -> int:
+    if arguments.cloudwatch:
+        now = datetime.now(timezone.utc)
+        cloudwatch = boto3.client("cloudwatch")
+        for stream in arguments.cloudwatch:
+            print("\n".join(quotas(cloudwatch, stream, arguments.since, now)))
+        return DONE
+    if not confirmed(arguments):
+        raise Stopped("nothing was sent")
+    found = measure(arguments)
+    print(json.dumps(found) if arguments.json else "\n".join(lines_of(found)))
     return DONE
 
 

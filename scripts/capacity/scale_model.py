@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
-from command_line import Parser  # noqa: E402
+from command_line import DONE, Parser, add_output  # noqa: E402
 
 CONSTANTS = Path(__file__).parent / "constants.toml"
 PAGE = Path(__file__).parents[2] / "www" / "docs" / "capacity.md"
@@ -375,12 +375,12 @@ def change(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=NUMBER") from None
 
 
-def main() -> None:
+def main() -> int:
     parser = Parser("scripts/scale-model")
     parser.add_argument("--set", type=change, action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--constants", action="store_true")
     parser.add_argument("--write", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     arguments = parser.parse_args()
     try:
         constants = Constants(dict(arguments.set))
@@ -389,20 +389,21 @@ def main() -> None:
     if arguments.constants:
         if arguments.json:
             print(json.dumps(constants.all()))
-            return
+            return DONE
         for name, value in constants.all().items():
             print(f"{name} = {value}")
-        return
+        return DONE
     found = tables(Model(constants))
     if arguments.write:
         if arguments.set:
             parser.error("--write is for the constants of constants.toml: change them there")
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-        return
+        return DONE
     if arguments.json:
         print(json.dumps([[dict(zip(table.head, row, strict=True)) for row in table.rows] for table in found]))
-        return
+        return DONE
     print("\n".join(table.markdown() for table in found))
+    return DONE
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "scripts" / folder) for folder in ("aws", "lake")]
 
-from command_line import DONE, FOUND, INTERRUPTED, Parser, add_output, show_progress, waiting  # noqa: E402
+from command_line import DONE, Parser, add_output, complain, run, show_progress, waiting  # noqa: E402
 from wrangler import Wrangler, WranglerError  # noqa: E402
 
+PROGRAM = "tenants"
 # Where scripts/dev keeps what its worker stores.
 LOCAL = ROOT / ".wrangler" / "local-aws" / "worker"
 BINDING = "TENANTS"
@@ -61,7 +62,7 @@ class Store:
         )
         if ended.returncode != 0:
             raise Wrong(ended.stderr.strip())
-        complain(ended.stderr)
+        complain(PROGRAM, ended.stderr)
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries, with their metadata."""
@@ -200,11 +201,6 @@ def switch(store: Store, key: str, off: bool, printer: Printer) -> None:
     printer.done(f"{key} is {'off' if off else 'on'}", key=key, on=not off, tenant=value.get("tenant"))
 
 
-def complain(lines: str) -> None:
-    for line in lines.splitlines():
-        print(f"tenants: {line}", file=sys.stderr)
-
-
 def count(values: Mapping[str, Any]) -> str:
     return "1 key" if len(values) == 1 else f"{len(values)} keys"
 
@@ -250,26 +246,24 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def act(given: argparse.Namespace) -> int:
+    store, printer = Store(given.env, given.local), Printer(given.json, given.quiet)
+    match given.command:
+        case "put":
+            put(store, given.key, given.file, printer)
+        case "list":
+            listed(store, printer)
+        case "check":
+            check(store, given.file, printer)
+        case command:
+            switch(store, given.key, command == "off", printer)
+    return DONE
+
+
 def main() -> int:
     given = arguments()
     show_progress(given)
-    try:
-        store, printer = Store(given.env, given.local), Printer(given.json, given.quiet)
-        match given.command:
-            case "put":
-                put(store, given.key, given.file, printer)
-            case "list":
-                listed(store, printer)
-            case "check":
-                check(store, given.file, printer)
-            case command:
-                switch(store, given.key, command == "off", printer)
-    except (Wrong, Stop, WranglerError) as problem:
-        complain(str(problem))
-        return FOUND
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return run(PROGRAM, lambda: act(given), Wrong, Stop, WranglerError, stopped="stopped")
 
 
 if __name__ == "__main__":

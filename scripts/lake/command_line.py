@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Exit codes, the same of every command.
 DONE, FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
+# The hosts of this machine.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 # What takes less than this time needs no progress.
 SILENT_SECONDS = 1.0
 
@@ -42,6 +45,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str) -> None:
         # `--dry` must not be taken for `--dry-run` today, and for another option tomorrow.
         super().__init__(prog=prog, add_help=False, allow_abbrev=False)
+
+    def options(self) -> list[str]:
+        """The names of all options."""
+        return sorted(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         script, *_ = self.prog.split()
@@ -62,7 +69,7 @@ def add_worker(parser: argparse.ArgumentParser, *former: str, required: bool = T
 def worker_address(text: str) -> str:
     """An address that keeps the key private on its way."""
     url = urlsplit(text)
-    is_here = url.hostname in ("127.0.0.1", "::1", "localhost")
+    is_here = url.hostname in LOOPBACK
     if not url.hostname or url.scheme not in (("http", "https") if is_here else ("https",)):
         raise argparse.ArgumentTypeError(f"{text!r} is not https://HOST")
     return text
@@ -75,14 +82,28 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def at_most(most: int) -> Callable[[str], int]:
+    """Whole numbers from 1 to `most`."""
+
+    def integer(text: str) -> int:
+        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"must be an integer from 1 to {most:,}, not {text!r}")
+
+    return integer
+
+
 def state_file(folder: Path, worker: str, *more: str) -> Path:
     """Where a command keeps how far it is with a worker."""
     host = re.sub(r"[^\w.-]", "_", urlsplit(worker).netloc)
     return folder / f"{'-'.join([host, *more])}.sqlite"
 
 
-def run(program: str, work: Callable[[], int], *reasons: type[Exception]) -> int:
-    """What `work` ends with; `reasons` are what it may fail with, each a sentence.
+GO_ON = "stopped; run it again to go on"
+
+
+def run(program: str, work: Callable[[], int], *reasons: type[Exception], stopped: str = GO_ON) -> int:
+    """What `work` ends with; `reasons` are what it may fail with, each a sentence. `stopped` is what Ctrl-C prints.
 
     What it writes only its owner can read, and what it prints no terminal obeys.
     """
@@ -90,14 +111,20 @@ def run(program: str, work: Callable[[], int], *reasons: type[Exception]) -> int
         try:
             return work()
         except WrongUse as error:
-            print(f"{program}: {error}", file=sys.stderr)
+            complain(program, error)
             return WRONG_USE
         except reasons as error:
-            print(f"{program}: {error}", file=sys.stderr)
+            complain(program, error)
             return FOUND
         except KeyboardInterrupt:
-            print(f"{program}: stopped; run it again to go on", file=sys.stderr)
+            complain(program, stopped)
             return INTERRUPTED
+
+
+def complain(program: str, what: object) -> None:
+    """Prints a problem; each line names the program."""
+    for line in str(what).splitlines():
+        print(f"{program}: {line}", file=sys.stderr)
 
 
 _shows = True

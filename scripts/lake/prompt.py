@@ -11,11 +11,12 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import columns
 import typed_views
 from command_line import DONE
-from saved_queries import DIMENSIONS, names
+from saved_queries import DIMENSIONS
 from tables import VIEWS
 
 HISTORY = "query-history"
@@ -23,18 +24,24 @@ MOST_HISTORY = 1_000
 PROMPT, MORE = "query> ", "  ...> "
 ENDS = {"exit", "quit", "\\q"}
 LISTS = {"help", "list", "?", "\\d"}
-OPTIONS = "--bots --by --chart --csv --json --markdown --plot --quiet --since --source --steps --tenant --until".split()
 RANGES = ["7d", "4w", "today", "yesterday"]
-REPORT = "report"
 
 
-def answer_lines(answer: Callable[[list[str]], None], list_queries: Callable[[], None], folder: Path) -> int:
+class Words(NamedTuple):
+    """What a line may have beside SQL."""
+
+    # All that a line may begin with.
+    names: list[str]
+    options: list[str]
+
+
+def answer_lines(answer: Callable[[list[str]], None], list_queries: Callable[[], None], folder: Path, words: Words) -> int:
     """Asks for lines until Ctrl-D, and has each answered; the history is kept in `folder`."""
     print("A saved query (`list` prints them, Tab completes), or SQL that ends with `;`. Ctrl-D ends.")
-    with _editing(folder):
+    with _editing(folder, words):
         while True:
             try:
-                line = _read()
+                line = _read(words)
             except EOFError:
                 print()
                 return DONE
@@ -47,14 +54,14 @@ def answer_lines(answer: Callable[[list[str]], None], list_queries: Callable[[],
             if line in LISTS:
                 list_queries()
             elif line:
-                _answer(answer, line)
+                _answer(answer, line, words)
 
 
-def _read() -> str:
+def _read(words: Words) -> str:
     """A line, or the lines of SQL."""
     line = input(PROMPT).strip()
     first = line.split(maxsplit=1)[0] if line else ""
-    if not line or line in ENDS | LISTS or first in {*names(), REPORT}:
+    if not line or line in ENDS | LISTS or first in words.names:
         return line
     lines = [line]
     while not lines[-1].endswith(";") and (more := input(MORE).strip()):
@@ -62,32 +69,32 @@ def _read() -> str:
     return "\n".join(lines)
 
 
-def _answer(answer: Callable[[list[str]], None], line: str) -> None:
-    is_named = line.split(maxsplit=1)[0] in {*names(), REPORT}
+def _answer(answer: Callable[[list[str]], None], line: str, words: Words) -> None:
+    is_named = line.split(maxsplit=1)[0] in words.names
     try:
-        words = shlex.split(line) if is_named else ["--sql", line.rstrip(";")]
+        its = shlex.split(line) if is_named else ["--sql", line.rstrip(";")]
     except ValueError as error:
         print(f"query: {str(error).lower()}", file=sys.stderr)
         return
     # A wrong option ends the command, and not the prompt.
     with contextlib.suppress(SystemExit):
-        answer(words)
+        answer(its)
 
 
-def candidates(line: str, word: str) -> list[str]:
+def candidates(line: str, word: str, words: Words) -> list[str]:
     """What may stand where `word` begins, at the end of `line`."""
     before = line[: len(line) - len(word)].split()
     if not before:
-        its = [*names(), REPORT, "list", "exit", "SELECT", "FROM"]
-    elif before[0] in {*names(), REPORT}:
-        its = DIMENSIONS if before[-1] == "--by" else [*OPTIONS, *(RANGES if len(before) == 1 else [])]
+        its = [*words.names, "list", "exit", "SELECT", "FROM"]
+    elif before[0] in words.names:
+        its = DIMENSIONS if before[-1] == "--by" else [*words.options, *(RANGES if len(before) == 1 else [])]
     else:
         its = [*sorted(VIEWS), *typed_views.statements(VIEWS), *columns.TABLES["events"]]
     return sorted({each for each in its if each.startswith(word)})
 
 
 @contextlib.contextmanager
-def _editing(folder: Path) -> Iterator[None]:
+def _editing(folder: Path, words: Words) -> Iterator[None]:
     """Editing of the line, with completion and the history of earlier prompts, where Python has readline."""
     try:
         import readline
@@ -96,7 +103,7 @@ def _editing(folder: Path) -> Iterator[None]:
         return
 
     def complete(word: str, index: int) -> str | None:
-        found = candidates(readline.get_line_buffer()[: readline.get_endidx()], word)
+        found = candidates(readline.get_line_buffer()[: readline.get_endidx()], word, words)
         return f"{found[index]} " if index < len(found) else None
 
     readline.set_completer(complete)

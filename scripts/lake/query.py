@@ -45,9 +45,14 @@ def main() -> int:
         if arguments.name or arguments.sql:
             return _run(arguments)
         if sys.stdin.isatty() and sys.stdout.isatty() and not (arguments.form or arguments.quiet):
-            return prompt.answer_lines(lambda line: _answer_line(words, line), _list, arguments.cache.parent)
+            return prompt.answer_lines(lambda line: _answer_line(words, line), _list, arguments.cache.parent, prompt_words())
         _list(as_json=arguments.json)
         return DONE
+
+
+def prompt_words() -> prompt.Words:
+    """What the prompt takes: the same as the command."""
+    return prompt.Words([*names(), REPORT, ATHENA_VIEWS], _parser().options())
 
 
 def _answer_line(words: list[str], line: list[str]) -> None:
@@ -229,7 +234,7 @@ def _remarks(
         yield f"{bots:,} event{'s' * (bots != 1)} of bots {'are' if bots != 1 else 'is'} left out; --bots includes them"
 
 
-def _arguments(words: list[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser("scripts/query")
     add = parser.add_argument
     add("words", nargs="*", metavar="NAME [RANGE]")
@@ -251,6 +256,11 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     add("--cache", type=Path, default=CACHE, metavar="DIR")
     add("--cache-limit", type=_gib, default=LIMIT_GIB, metavar="GIB")
     add("--no-cache", action="store_true")
+    return parser
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = _parser()
     arguments = parser.parse_args(words)
     arguments.json = arguments.form == "json"
     given = list(arguments.words)

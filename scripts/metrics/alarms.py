@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,9 @@ import urllib3
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
-from command_line import DONE, FOUND, WRONG_USE, Parser, WrongUse, add_output, show_progress, waiting  # noqa: E402
+from command_line import DONE, FOUND, LOOPBACK, Parser, WrongUse, add_output, at_most, run, show_progress, waiting  # noqa: E402
 
 API = "https://api.cloudflare.com/client/v4"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANSWER_SECONDS = 30
 
 # What the refusals of a status are most likely about.
@@ -171,15 +170,6 @@ def tenant_of(row: dict[str, Any]) -> str:
     return f"the tenant {row['tenant']}" if row["tenant"] else "no tenant"
 
 
-def from_one(most: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        if re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"must be an integer from 1 to {most:,}, not {text!r}")
-
-    return integer
-
-
 def dataset_name(text: str) -> str:
     """A name that can stand in SQL as it is."""
     if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
@@ -188,12 +178,12 @@ def dataset_name(text: str) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    many = from_one(1_000_000_000 - 1)
+    many = at_most(1_000_000_000 - 1)
     program = Parser("scripts/alarms")
-    program.add_argument("--minutes", type=from_one(1440), default=15)
+    program.add_argument("--minutes", type=at_most(1440), default=15)
     program.add_argument("--refused", type=many, default=100)
     program.add_argument("--refused-keys", type=many, default=10)
-    program.add_argument("--failed-percent", type=from_one(100), default=10)
+    program.add_argument("--failed-percent", type=at_most(100), default=10)
     program.add_argument("--spill-seconds", type=many, default=600)
     program.add_argument("--silence", action="store_true")
     program.add_argument("--dataset", type=dataset_name, default="headwater")
@@ -201,16 +191,10 @@ def arguments() -> argparse.Namespace:
     return program.parse_args()
 
 
-def main() -> int:
-    args = arguments()
+def print_alarms(args: argparse.Namespace) -> int:
     limits = Limits(args.refused, args.refused_keys, args.failed_percent, args.spill_seconds, args.silence)
-    show_progress(args)
-    try:
-        with waiting("asking Analytics Engine"):
-            found = list(alarms(Dataset(args.dataset, args.minutes), limits))
-    except (Stop, WrongUse) as why:
-        print(f"alarms: {why}", file=sys.stderr)
-        return WRONG_USE if isinstance(why, WrongUse) else FOUND
+    with waiting("asking Analytics Engine"):
+        found = list(alarms(Dataset(args.dataset, args.minutes), limits))
     if args.json:
         print(json.dumps([asdict(alarm) for alarm in found]))
     else:
@@ -219,6 +203,12 @@ def main() -> int:
         if not args.quiet:
             print(f"{len(found) or 'no'} alarm{'' if len(found) == 1 else 's'} in the last {args.minutes} minutes")
     return FOUND if found else DONE
+
+
+def main() -> int:
+    args = arguments()
+    show_progress(args)
+    return run("alarms", lambda: print_alarms(args), Stop, stopped="stopped")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ pub enum Endpoint<'a> {
     Health,
     /// Reports whether events can be delivered.
     Ready,
+    /// Reports the state of shards and streams as metrics.
+    Metrics,
     /// Serves a script of the snippet.
     Script(TrackerRequest<'a>),
     /// Gives the operator access to quarantined records.
@@ -74,6 +76,7 @@ impl<'a> Endpoint<'a> {
             "/v1/pixel.gif" => Some(Self::Pixel),
             "/healthz" => Some(Self::Health),
             "/readyz" => Some(Self::Ready),
+            "/_/metrics" => Some(Self::Metrics),
             "/_/quarantine" => Some(Self::Quarantine),
             _ => None,
         }
@@ -170,6 +173,7 @@ mod tests {
             ("/healthz/", Endpoint::Health),
             ("//readyz", Endpoint::Ready),
             ("/_//quarantine/", Endpoint::Quarantine),
+            ("/_/metrics/", Endpoint::Metrics),
         ] {
             assert_eq!(Endpoint::usual(path), Some(address), "{path}");
         }

@@ -1,5 +1,5 @@
-//! `/readyz`: collects the state of the isolate and of the shards, or the shards' reports, and
-//! passes it to [`crate::ops::health`].
+//! `/readyz` and `/_/metrics`: collects the state of the isolate and of the shards, or the shards'
+//! reports, and passes it to [`crate::ops::health`].
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,9 +25,11 @@ use crate::ingest::authorize::CorsScope;
 use crate::ingest::error::IngestError;
 use crate::ingest::tenant_cache::TenantEntry;
 use crate::model::placement::ShardNumber;
+use crate::model::replay::ReplayError;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::ops::health::diagnosis::AskedTenant;
+use crate::ops::health::exposition;
 use crate::ops::health::format::Timestamp;
 use crate::ops::health::report::{ShardCondition, ShardReport};
 use crate::ops::health::shard::{ShardState, ShardView};
@@ -101,9 +103,18 @@ struct Answered {
     body: Vec<u8>,
 }
 
-/// Answers `/readyz`: the details for the operator's key, and otherwise a summary that costs at
-/// most one call every [`CACHED_MS`].
-pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthQuery {
+    /// `/readyz`: the details for the operator's key, and otherwise a summary that costs at most one
+    /// call every [`CACHED_MS`].
+    Readiness,
+    /// `/_/metrics`: the details as metrics, for the operator's key.
+    Metrics,
+}
+
+/// Answers `/readyz` or `/_/metrics`. Each shard is called for the details.
+pub async fn answer(query: HealthQuery, head: &RequestHead, env: &Env) -> Reply {
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(error) => {
@@ -137,7 +148,18 @@ pub async fn answer(head: &RequestHead, env: &Env) -> Reply {
         let stored = stored.as_ref().map(|stored| stored.tenant.routes.as_ref());
         let tenant = tenant.as_deref().map(|name| AskedTenant { name, stored });
         let readiness = details(&config, tenant, env).await;
-        return respond::json(readiness.status(), &readiness);
+        return match query {
+            HealthQuery::Readiness => respond::json(readiness.status(), &readiness),
+            // Prometheus reads no answer but 200, even if an operator has to act.
+            HealthQuery::Metrics => {
+                let metrics = readiness.exposition().into();
+                respond::uncached(200, exposition::CONTENT_TYPE, metrics)
+            }
+        };
+    }
+    if query == HealthQuery::Metrics {
+        let error = IngestError::Replay(ReplayError::NotAllowed).into();
+        return respond::refused(&error, CorsScope::none());
     }
     let Answered { status, body, .. } = summary(&config, env).await;
     respond::json_text(status, body)

@@ -2,9 +2,10 @@
 //!
 //! - Requests: `request` reads one, `ingest` handles those with beacons and `protocols` those of
 //!   other collectors' SDKs. `respond` writes answers, `tee` copies requests, and `error` says why
-//!   one was rejected. `tracker` serves the snippet, `health` answers `/readyz`. `quarantine` and
-//!   `inspector_object` serve operators and developers, whose keys `operator` checks. `tenants` looks
-//!   up keys in the key-value store of `tenant_store`, and `rate_limiter` counts requests.
+//!   one was rejected. `tracker` serves the snippet, `health` answers `/readyz` and `/_/metrics`.
+//!   `quarantine` and `inspector_object` serve operators and developers, whose keys `operator`
+//!   checks. `tenants` looks up keys in the key-value store of `tenant_store`, and `rate_limiter`
+//!   counts requests.
 //! - Delivery: `deliver` drives deliveries, `gather` shares calls between requests, `gate` limits
 //!   concurrent calls, `byte_budget` the bytes of all requests, `stream_health` keeps
 //!   the health of each stream, `aws_http` sends one signed call, `shard_client` calls a Durable
@@ -57,6 +58,7 @@ use worker::wasm_bindgen::JsValue;
 use crate::ingest::authorize::CorsScope;
 use crate::model::endpoint::{DemoPage, Endpoint, plain};
 use error::ApiError;
+use health::HealthQuery;
 use io::Caller;
 use request::{IncomingRequest, Method, RequestHead};
 use respond::Reply;
@@ -97,7 +99,14 @@ async fn answer(request: &IncomingRequest) -> Reply {
         (Endpoint::Pixel, Method::Head) => respond::pixel_only(),
         (Endpoint::Pixel, _) => refused(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Health, Method::Get | Method::Head) => respond::alive(),
-        (Endpoint::Ready, Method::Get | Method::Head) => health::answer(head, env).await,
+        (Endpoint::Ready | Endpoint::Metrics, Method::Get | Method::Head) => {
+            let query = match address {
+                Endpoint::Metrics => HealthQuery::Metrics,
+                _ => HealthQuery::Readiness,
+            };
+            health::answer(query, head, env).await
+        }
+        (Endpoint::Metrics, _) => refused_to_pages(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
             match tracker::built(asked.script, env).await {
                 Ok(built) => tracker::answer(&built, asked.version, head.if_none_match.as_deref()),

@@ -269,9 +269,14 @@ pub fn json(status: u16, body: &impl Serialize) -> Reply {
 
 /// Like [`json`], with a text that is JSON already.
 pub fn json_text(status: u16, text: Vec<u8>) -> Reply {
+    uncached(status, "application/json", text)
+}
+
+/// Responds with a text of this media type that must not be cached.
+pub fn uncached(status: u16, content_type: &str, text: Vec<u8>) -> Reply {
     Reply::new(status)
         .header("cache-control", "no-store")
-        .header("content-type", "application/json")
+        .header("content-type", content_type)
         .header("x-content-type-options", "nosniff")
         .body(text)
 }

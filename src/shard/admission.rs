@@ -10,6 +10,7 @@ use super::dedup::DedupKey;
 use super::device_store::DeviceEvent;
 use super::protocol::batch_request::{DeviceIdentity, EventIdentity, ShardItem};
 use super::quotas::reserve::{self, ItemCharge, QuotaReserve, QuotaShortage};
+use super::record_counts::RecordResult;
 use super::spill::SpillUsage;
 use super::storage::{Storage, StorageError};
 use super::tenant_share::TenantTotals;
@@ -251,8 +252,24 @@ impl ShardCore {
         if fullness == BufferState::IsFull {
             self.batches.mark_for_spill(is_sick);
         }
+        self.count_unqueued(&admitted.admissions);
         admitted.sessions = sessions;
         Ok(admitted)
+    }
+
+    /// Counts the records that are in no batch. Those of a batch are counted at its end.
+    fn count_unqueued(&mut self, admissions: &[Admission]) {
+        for admission in admissions {
+            self.records.current.add(match admission {
+                Admission::Queued(_) => continue,
+                Admission::Duplicate | Admission::DuplicateOf(_) => RecordResult::Duplicate,
+                Admission::Short(QuotaShortage::Over) => RecordResult::OverQuota,
+                Admission::Short(QuotaShortage::Unknown)
+                | Admission::Refused(Refusal::Spill)
+                | Admission::PartlyRefused(_) => RecordResult::NotDurable,
+                Admission::Refused(Refusal::Memory) => RecordResult::NotAdmitted,
+            });
+        }
     }
 
     /// Returns how many events of each tenant with a quota `items` bring. If a lease has too little for

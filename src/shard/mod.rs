@@ -17,9 +17,10 @@
 //! [`admission`] decides about each item. For it, [`sessions`] assigns events to sessions, [`device_store`] keeps
 //! the sessions of all devices, [`dedup`] remembers seen events, and [`device_rates`] finds devices
 //! that send too much. [`quotas`] counts the events of tenants with a daily quota, and
-//! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`batcher`] holds
-//! the records in memory, for as long as [`arrivals`] makes it worth the wait, with [`copies`] of an
-//! event for several streams, and [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
+//! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`record_counts`]
+//! counts what became of the records. [`batcher`] holds the records in memory, for as long as
+//! [`arrivals`] makes it worth the wait, with [`copies`] of an event for several streams, and
+//! [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
 //! a checkpoint is written. [`protocol`] has the messages of a shard, and [`storage`] its tables.
 
 pub mod admission;
@@ -34,6 +35,7 @@ pub mod device_rates;
 pub mod device_store;
 pub mod protocol;
 pub mod quotas;
+pub mod record_counts;
 pub mod sessions;
 pub mod spill;
 pub mod storage;
@@ -65,6 +67,7 @@ use copies::CopyState;
 use device_rates::DeviceRates;
 use device_store::DeviceStore;
 use protocol::batch_response::{ItemStatus, TENANT_SHARE_FULL};
+use record_counts::{RecordCounters, RecordCounts, RecordResult};
 use spill::row::TenantRecord;
 use spill::{BacklogStats, FullTenant, Spill, SpillError, SpillUsage};
 use storage::{Storage, StorageError};
@@ -89,6 +92,7 @@ pub struct ShardCore {
     /// The most events of a device in a minute, before it overflows.
     device_events_per_minute: u32,
     quotas: QuotaLeases,
+    records: RecordCounters,
 }
 
 /// Batches that the driver has to close.
@@ -141,6 +145,8 @@ pub struct ShardStatus {
     pub over_quota: Vec<OverQuota>,
     /// The tenants that have their share of the spill.
     pub full_tenants: Vec<FullTenant>,
+    /// The records by result, as stored.
+    pub records: RecordCounts,
 }
 
 /// The next step for a closed batch.
@@ -210,6 +216,7 @@ impl ShardCore {
             device_rates: DeviceRates::default(),
             device_events_per_minute: sharding.device_events_per_minute,
             quotas: QuotaLeases::default(),
+            records: RecordCounters::load(storage)?,
         })
     }
 
@@ -333,6 +340,7 @@ impl ShardCore {
         };
         for ((record, status), origin) in report.records.into_iter().zip(under_way.origins) {
             let RecordOrigin { seen_key, part, tenant } = origin;
+            let is_delivered = status == RecordStatus::Delivered;
             let record: SettledRecord = match status {
                 RecordStatus::Delivered => ItemStatus::Durable.into(),
                 RecordStatus::Pending => match within_share.next() {
@@ -379,6 +387,12 @@ impl ShardCore {
                 }
                 (Some(_), RecordPart::Whole) | (None, _) => {}
             }
+            self.records.current.add(match (&record.status, is_delivered) {
+                (ItemStatus::Rejected(_), _) => RecordResult::Rejected,
+                (ItemStatus::NotDurable { .. }, _) => RecordResult::NotDurable,
+                (_, true) => RecordResult::Delivered,
+                (_, false) => RecordResult::Spilled,
+            });
             settled.records.push(record);
         }
         settled
@@ -418,7 +432,17 @@ impl ShardCore {
             unreadable: self.spill.unreadable(),
             over_quota: self.quotas.over_quota(now, MAX_SHOWN),
             full_tenants: self.spill.full_tenants(),
+            records: self.records.shown(),
         }
+    }
+
+    /// Stores the counts of records for an operator who asks at `now`: a status then has all of them.
+    pub fn store_counts(
+        &mut self,
+        storage: &impl Storage,
+        now: Milliseconds,
+    ) -> Result<(), StorageError> {
+        self.records.asked(storage, now)
     }
 
     /// Returns its leases of the quotas of tenants.
@@ -433,7 +457,7 @@ impl ShardCore {
     /// Returns when the next checkpoint is due, at the end of a batch or of a request that opened
     /// none.
     pub fn checkpoint_due(&mut self, now: Milliseconds) -> CheckpointDue {
-        match self.has_changed() {
+        match self.has_changed() || self.records.is_due(now) {
             true => self.checkpoint_schedule.due(!self.batches.is_empty(), now),
             false => CheckpointDue::No,
         }
@@ -448,8 +472,9 @@ impl ShardCore {
         self.checkpoint_schedule.written(now);
         self.seen.checkpoint(storage, now)?;
         self.devices.checkpoint(storage, now)?;
-        // Last, since it matters least.
-        self.tenant_use.checkpoint(storage, now)
+        // Last, since they matter least.
+        self.tenant_use.checkpoint(storage, now)?;
+        self.records.checkpoint(storage, now)
     }
 
     /// Returns the number of records queued in the spill.

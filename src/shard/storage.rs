@@ -29,11 +29,13 @@ pub enum Table {
     Quotas,
     /// What tenants have added in the last day, for their shares.
     TenantCounts,
+    /// The number of records by result, in one row.
+    RecordCounts,
 }
 
 impl Table {
     /// The tables of a shard's object.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DevicePages,
         Self::Journal,
         Self::SeenJournal,
@@ -43,6 +45,7 @@ impl Table {
         Self::Reports,
         Self::Quotas,
         Self::TenantCounts,
+        Self::RecordCounts,
     ];
 
     /// Returns its name in the database.
@@ -58,6 +61,7 @@ impl Table {
             Self::Reports => "reports",
             Self::Quotas => "quotas",
             Self::TenantCounts => "tenant_counts",
+            Self::RecordCounts => "record_counts",
         }
     }
 }
@@ -73,7 +77,11 @@ impl Table {
             | Self::SeenJournal
             | Self::SeenRuns
             | Self::Seen => true,
-            Self::Spill | Self::Reports | Self::Quotas | Self::TenantCounts => false,
+            Self::Spill
+            | Self::Reports
+            | Self::Quotas
+            | Self::TenantCounts
+            | Self::RecordCounts => false,
         }
     }
 }

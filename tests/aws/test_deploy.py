@@ -99,7 +99,7 @@ def test_a_run_without_credentials_names_what_to_set(accounts: FakeAccounts) -> 
         " AWS_SECRET_ACCESS_KEY\n"
     )
     dry, run = accounts.deploy("--dry-run", **nobody), accounts.deploy(**nobody)
-    assert (dry.returncode, run.returncode) == (1, 1)
+    assert (dry.returncode, run.returncode) == (1, 2)
     assert run.stderr == f"deploy: {wanted}"
     assert dry.stderr.endswith(f"the stack: {wanted}")
     assert "wrangler deploy --dry-run" in dry.stdout, "the rest is looked at all the same"
@@ -146,7 +146,7 @@ def test_one_command_brings_an_event_to_s3(accounts: FakeAccounts) -> None:
 def test_the_key_that_the_operator_gives_is_stored_once(accounts: FakeAccounts) -> None:
     before = dict(accounts.cloudflare.secrets)
     short = accounts.deploy(HEADWATER_OPERATOR_KEY="short")
-    assert short.returncode == 1
+    assert short.returncode == 2
     assert short.stderr.startswith(
         "deploy: HEADWATER_OPERATOR_KEY must have 32 characters"
     )
@@ -221,7 +221,7 @@ def test_stream_sets_are_a_stack_that_only_grows(accounts: FakeAccounts) -> None
     assert fewer.returncode == 1
     assert "StreamsPerLevel can't go from 2 to 1: Firehose deletes a stream" in fewer.stderr
     wrong = accounts.deploy("--parameter", "StreamsPerLevel=3")
-    assert wrong.stderr == "deploy: StreamsPerLevel must be one of 1, 2, 4, 8, 16, not 3\n"
+    assert (wrong.returncode, wrong.stderr) == (2, "deploy: StreamsPerLevel must be one of 1, 2, 4, 8, 16, not 3\n")
 
 
 def test_streams_of_the_operators_own_are_a_stack_and_what_each_has_is_in_the_tables(accounts: FakeAccounts) -> None:

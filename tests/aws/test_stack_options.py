@@ -281,7 +281,7 @@ def test_without_a_host_there_is_no_health_check() -> None:
     run = deployment()
     run.make_health_check()
     assert run.client("cloudformation", region="us-east-1").describe_stacks()["Stacks"] == []
-    with pytest.raises(deploy.DeployError, match="HealthAlarmTopic needs ReadyzHost"):
+    with pytest.raises(deploy.WrongUse, match="HealthAlarmTopic needs ReadyzHost"):
         deployment((health_stack.TOPIC, "arn:aws:sns:us-east-1:123456789012:night-shift"))
 
 

@@ -32,7 +32,7 @@ const view = (query = "") => (sent) => {
 const CUP = { sku: "cup", price: 22.9, currency: "CHF" };
 const opened = [view("?product=cup"), event("product_viewed", { ...CUP, name: "Celadon cup", in_stock: true })];
 const openCup = goTo(/Celadon cup/);
-const buy = chain(openCup, press("Put into the cart"));
+const buy = chain(openCup, press("Add to cart"));
 
 export const NOT_DURABLE = answer(503, '{"code":"not_durable","message":"firehose:events-low did not take every record; send again"}', {
   "retry-after": "1",
@@ -115,7 +115,7 @@ export const ACTIONS = [
   },
   {
     claim: "an address in a link is sent, and shown as taken out",
-    does: link("Come by a letter"),
+    does: link("Open an email link"),
     sends: [view("?utm_source=letter&utm_campaign=autumn&email=ada%40example.com")],
     shows: ["utm_source", "letter", "email=[removed]", "sensitive_parameter"],
   },
@@ -150,7 +150,7 @@ export const ACTIONS = [
       assert.equal(await focused(), "Celadon cup");
       await counted(page);
       await page.keyboard.press("Tab");
-      assert.equal(await focused(), "Put into the cart");
+      assert.equal(await focused(), "Add to cart");
       await page.keyboard.press("Enter");
     },
     sends: [...opened, event("cart_changed", CUP)],
@@ -228,7 +228,7 @@ const digest = (algorithm, encoding) => createHash(algorithm).update(core()).dig
 // The guide's boxes, and what the tag then has and has not.
 export const TAGS = [
   [[], [`src="${ORIGIN}/t.js"`, 'data-auto="outbound downloads forms engagement"', "window.headwater=window.headwater||"], ["data-chunks", "consent", "cookieless", "integrity"]],
-  [["Capture by itself"], [], ["data-auto"]],
+  [["Auto-capture"], [], ["data-auto"]],
   [["Chunks"], ['data-chunks="vitals pointer video"'], []],
   [["Ask for consent first"], ['data-consent="required"'], []],
   [["Cookieless"], ["data-cookieless"], []],

@@ -266,7 +266,7 @@ describe("the demo page", { skip: missing, concurrency: 2 }, () => {
           await page.locator(".request[data-result=accepted]").waitFor({ state: "attached" });
           await page.getByText("With a Content-Security-Policy").click();
           await page.getByRole("link", { name: /Celadon cup/ }).click();
-          await chain(press("Put into the cart"), press("Order in “francs”"), press("Check it"))(page);
+          await chain(press("Add to cart"), press("Order in “francs”"), press("Check it"))(page);
           await fits(page);
           await page.getByRole("link", { name: /^Cart/ }).click();
           await page.locator("#checked[data-state=works]").waitFor();

@@ -184,8 +184,8 @@ export const ACTIONS = [
     claim: "the page says how to send an event, and that works",
     async does(page) {
       await page.locator("#empty:visible").waitFor();
-      const since = new Date((await ask("all")).since).toTimeString().slice(0, 8);
-      assert.ok((await page.locator("#empty").innerText()).startsWith(`Nothing came since ${since}, when this was cleared or began.`));
+      const since = new Date((await ask("all")).since).toISOString().slice(11, 19);
+      assert.ok((await page.locator("#empty").innerText()).startsWith(`No events since ${since} UTC, when the entries were deleted or the worker first ran.`));
       const command = await page.locator("#curl").innerText();
       execFileSync("sh", ["-c", `${command} --silent --fail`]);
       await has(1)(page);
@@ -222,10 +222,10 @@ export const ACTIONS = [
         await fillIn(label, text)(page);
         await has(count)(page);
         assert.equal(await page.locator("#none").isVisible(), count === 0);
-        await press("Show all")(page);
+        await press("Clear filters")(page);
         await has(3)(page);
       }
-      await page.getByLabel("Outcome").selectOption("failed");
+      await page.getByLabel("Outcome", { exact: true }).selectOption("failed");
       await has(1)(page);
       await hello();
       await hello({ seq: "later" });
@@ -233,11 +233,84 @@ export const ACTIONS = [
     },
   },
   {
+    claim: "a tile shows its outcome alone, and all again at the second press",
+    async does(page) {
+      await threeEntries(page);
+      const tile = (name) => page.locator("#tiles").getByRole("button", { name });
+      await tile("failed").click();
+      await has(1)(page);
+      assert.equal(await page.getByLabel("Outcome", { exact: true }).inputValue(), "failed");
+      assert.deepEqual([await tile("failed").getAttribute("aria-pressed"), await tile("all").getAttribute("aria-pressed")], ["true", "false"]);
+      assert.ok(page.url().endsWith("#outcome=failed"), page.url());
+      await tile("failed").click();
+      await has(3)(page);
+      assert.equal(page.url(), PAGE);
+    },
+  },
+  {
+    claim: "a stream of the table is a filter, and fields suggest what was seen",
+    async does(page) {
+      await threeEntries(page);
+      await page.getByRole("button", { name: "firehose:events-failed" }).click();
+      await has(1)(page);
+      assert.equal(await page.getByLabel("Stream", { exact: true }).inputValue(), "firehose:events-failed");
+      const suggested = (id) => page.locator(`#${id} option`).evaluateAll((options) => options.map(({ value }) => value).sort());
+      assert.deepEqual(await suggested("names"), ["goodbye", "hello"]);
+      assert.deepEqual(await suggested("codes"), ["wrong_type"]);
+      assert.deepEqual(await suggested("streams-seen"), ["firehose:events-failed", "firehose:events-mid"]);
+      assert.deepEqual(await suggested("tenants"), ["default"]);
+      await fillIn("Name", "absent")(page);
+      await press("Show all events")(page);
+      await has(3)(page);
+    },
+  },
+  {
+    claim: "a line has the reason, or what the event is about, and its place in its request",
+    async does(page) {
+      await post([{ name: "page_view", url: "https://shop.example/tea?utm_source=news" }, { name: "said", props: { what: "Grüezi" } }]);
+      await post({ name: "Order Placed" });
+      await has(3)(page);
+      const lines = (await page.locator(".entry summary").allInnerTexts()).map((line) => line.replace(/\s+/g, " "));
+      for (const [index, text] of ["“Order Placed” bad_format name must match [a-z][a-z0-9_.]{0,63}", "said 2 of 2 no schema what Grüezi", "page_view 1 of 2 /tea?utm_source=news"].entries()) {
+        assert.ok(lines[index].includes(text), lines[index]);
+      }
+      assert.deepEqual(await page.locator(".entry").evaluateAll((all) => all.map((entry) => entry.classList.contains("same"))), [false, false, true]);
+    },
+  },
+  {
+    claim: "the chart has ticks, and says what came in the second under the pointer",
+    async does(page) {
+      for (let sent = 0; sent < 3; sent++) await hello();
+      await has(3)(page);
+      const peak = Number(await page.locator("#peak").innerText());
+      assert.ok(peak >= 2 && Number(await page.locator("#half").innerText()) === peak / 2);
+      assert.match(await page.locator("#legend").innerText(), /last 60 s:\s+3 accepted/);
+      await press("Pause")(page);
+      await page.locator("rect[data-result]").first().hover({ force: true });
+      assert.match(await page.locator("#legend").innerText(), /^\d\d:\d\d:\d\d UTC:\s+[123] accepted/);
+      await page.getByRole("heading", { name: "Inspector" }).hover();
+      assert.match(await page.locator("#legend").innerText(), /^last 60 s:/);
+    },
+  },
+  {
+    claim: "it links to the demo, which links back, and to its documentation",
+    async does(page) {
+      for (const [name, href] of [["Shop", "/"], ["Beacons", "/beacons"], ["Docs", "/docs/inspector"]]) {
+        const link = page.getByRole("navigation").getByRole("link", { name, exact: true });
+        await link.waitFor();
+        assert.equal(await link.getAttribute("href"), href);
+      }
+      await page.getByRole("link", { name: "Beacons", exact: true }).click();
+      await page.getByRole("link", { name: "Inspector", exact: true }).click();
+      await state("live")(page);
+    },
+  },
+  {
     claim: "filters outlast a reload, in the address, which has no token",
     async does(page) {
       await threeEntries(page);
       await fillIn("Name", "hello")(page);
-      await page.getByLabel("Outcome").selectOption("accepted");
+      await page.getByLabel("Outcome", { exact: true }).selectOption("accepted");
       await has(1)(page);
       assert.equal(page.url(), `${PAGE}#name=hello&outcome=accepted`);
       await page.reload();
@@ -259,10 +332,17 @@ export const ACTIONS = [
     },
   },
   {
-    claim: "clear empties the page and what the worker keeps",
+    claim: "entries are deleted on the page and in the worker, once that is confirmed",
     async does(page) {
       await threeEntries(page);
-      await press("Clear")(page);
+      await press("Delete entries…")(page);
+      await press("Cancel")(page);
+      assert.equal((await ask("all")).total, 3);
+      await press("Delete entries…")(page);
+      await page.keyboard.press("Escape");
+      assert.equal((await ask("all")).total, 3);
+      await press("Delete entries…")(page);
+      await press("Delete")(page);
       await has(0)(page);
       await page.locator("#empty:visible").waitFor();
       assert.equal(await page.locator("#count-total").innerText(), "0");
@@ -357,7 +437,7 @@ export const ACTIONS = [
       await hello();
       await has(1)(page);
       await page.locator(".entry summary").click();
-      await page.locator(".body").getByRole("button", { name: "Copy" }).click();
+      await page.locator(".body").getByRole("button", { name: "Copy entry" }).click();
       await page.getByRole("button", { name: "Copied" }).waitFor();
       const [entry] = await ask("ok");
       assert.deepEqual(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())), entry);

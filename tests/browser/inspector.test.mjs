@@ -98,7 +98,7 @@ describe("the inspector", { skip: missing }, () => {
       const asked = [];
       const prepare = (page) => page.on("request", (request) => /live/.test(request.url()) && asked.push(request.url()));
       await visit({ address: `${PAGE}#token=${encodeURIComponent(wrong)}`, prepare }, async (page) => {
-        await page.getByText("That is not the token").waitFor();
+        await page.getByText("The worker refuses this token").waitFor();
         await page.waitForTimeout(2_200);
         assert.ok(asked.length <= 1, asked.join());
         assert.equal(await page.evaluate(() => sessionStorage.length), 0);

@@ -6,7 +6,6 @@
 //! unless `address` is one of another protocol, or that of the pixel, whose query is the body.
 //! `tests/support/hostile.py` reads the same rows.
 
-
 use headwater::config::Config;
 use headwater::ingest::dialects::{self, DialectRequest};
 use headwater::ingest::error::IngestError;

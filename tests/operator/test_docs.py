@@ -46,6 +46,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 import template
 from local_aws import BUCKET_OUTPUTS, LocalAws
@@ -97,6 +98,10 @@ def rule_of(block: Block) -> str | None:
         return "schema" if '"$schema"' in text else "samples" if '"violations"' in text else None
     if block.language == "hcl":
         return "terraform"
+    if block.language == "yaml":
+        return "scrape" if "scrape_configs" in text else None
+    if block.language == "promql":
+        return "promql"
     if block.language == "sql" or first.startswith("SELECT "):
         return "analytics" if "FROM headwater" in text else "sql"
     if block.language == "html" or first.startswith("<script"):
@@ -135,7 +140,7 @@ def test_each_example_is_covered() -> None:
     ]
     assert not uncovered, "\n".join(uncovered)
     # Each of the rules has something to look at.
-    assert {"console", "log", "program", "configuration", "mistake", "finding", "schema", "samples", "sql", "analytics", "html", "calls", "scripts", "key policy", "terraform"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
+    assert {"console", "log", "program", "configuration", "mistake", "finding", "schema", "samples", "sql", "analytics", "html", "calls", "scripts", "key policy", "terraform", "scrape", "promql"} <= {rule_of(block) for block in EXAMPLES}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -514,6 +519,21 @@ def test_a_call_of_the_terraform_module_sets_its_variables(block: Block) -> None
     given = set(re.findall(r"^  (\w+) += [^{]", call, re.MULTILINE)) - {"source"}
     variables = set(re.findall(r'^variable "(\w+)"', (ROOT / "scripts/aws/terraform/variables.tf").read_text(), re.MULTILINE))
     assert given and given <= variables
+
+
+@pytest.mark.parametrize("block", of("scrape"))
+def test_the_configuration_of_prometheus_names_the_address(block: Block) -> None:
+    (job,) = yaml.safe_load(block.text)["scrape_configs"]
+    assert f"`GET {job['metrics_path']}`" in (ROOT / "www/docs/http-api.md").read_text(encoding="utf-8")
+    assert job["scheme"] == "https" and set(job["authorization"]) == {"credentials_file"}
+
+
+@pytest.mark.parametrize("block", of("promql"))
+def test_the_queries_of_prometheus_name_metrics_that_there_are(block: Block) -> None:
+    used = re.findall(r"\bheadwater_(\w+)", block.text)
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "www/docs/metrics.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert used and set(used) <= set(listed)
+    assert all(used_in.endswith("_total") for used_in in re.findall(r"rate\(headwater_(\w+)", block.text))
 
 
 @pytest.mark.parametrize("block", of("sql"))

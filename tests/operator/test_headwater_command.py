@@ -103,7 +103,7 @@ def test_wrong_use_ends_with_2_and_a_sentence(words: str) -> None:
 
 # What takes --quiet and --json; the others print no more than they are asked for.
 OUTPUTS = {
-    "dev": {"--quiet"}, "records": {"--quiet"}, "measure-deployment": {"--json"}, "scale-model": {"--json"}, "completion": {"--json", "--quiet"},
+    "dev": {"--quiet"}, "records": {"--quiet"}, "completion": {"--json", "--quiet"},
     "simulate": set(),
 }  # fmt: skip
 

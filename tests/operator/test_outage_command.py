@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,23 @@ def test_an_outage_fills_the_spill_and_loses_nothing(aws: LocalAws) -> None:
         assert wrong.returncode == 1 and "HEADWATER_OPERATOR_KEY is not the worker's" in wrong.stderr
     gone = run(aws, free_port())
     assert gone.returncode == 1 and "is scripts/dev running?" in gone.stderr
+
+
+def test_ctrl_c_ends_an_outage_that_hangs(aws: LocalAws) -> None:
+    with Worker(aws.environment(), {"delivery": "sharded", "shards": 1}) as worker:
+        where = ["--dir", str(aws.directory), "--worker", f"http://127.0.0.1:{worker.port}"]
+        process = subprocess.Popen(
+            [sys.executable, str(COMMAND), "hang", "--for", "1h", "--rate", "2", *where],
+            env={"PATH": os.environ["PATH"], "HEADWATER_OPERATOR_KEY": KEY},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout
+        # The announcement, the head, and the first look: events are under way.
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        _, problems = process.communicate(timeout=SECONDS)
+        assert (process.returncode, problems) == (130, "outage: stopped; the outage is over\n"), lines
+        assert not (aws.directory / FILE).exists()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import prompt
+import query
 from support.cli import LAKE
 from support.lake_fixtures import DAY, deliver, event
 
@@ -103,6 +104,9 @@ def test_without_a_terminal_it_lists(tmp_path: Path) -> None:
     [
         ("fun", "fun", ["funnel"]),
         ("rep", "rep", ["report"]),
+        ("ath", "ath", ["athena_views"]),
+        ("report --we", "--we", ["--week"]),
+        ("pages --no-", "--no-", ["--no-cache"]),
         ("funnel 7d --st", "--st", ["--steps"]),
         ("funnel to", "to", ["today"]),
         ("funnel 7d to", "to", []),
@@ -114,4 +118,4 @@ def test_without_a_terminal_it_lists(tmp_path: Path) -> None:
     ],
 )
 def test_tab_completes(line: str, word: str, expected: list[str]) -> None:
-    assert prompt.candidates(line, word) == expected
+    assert prompt.candidates(line, word, query.prompt_words()) == expected

@@ -91,6 +91,8 @@ ANSWERS: list[tuple[str, str, str, Any, Headers]] = [
     ("/schemas.json", "GET", "", None, {}),
     ("/schemas/{event}.json", "GET", "", "click", {}),
     ("/schemas/{event}.json", "GET", "", "unknown", {}),
+    ("/_/metrics", "GET", "", None, OPERATOR),
+    ("/_/metrics", "GET", "", None, {}),
     ("/_/quarantine", "GET", "", None, OPERATOR),
     ("/_/quarantine", "GET", "", None, {}),
     ("/_/quarantine", "GET", "?after=x", None, OPERATOR),

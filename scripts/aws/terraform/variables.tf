@@ -60,7 +60,7 @@ variable "partition_by_tenant" {
 }
 
 variable "partition_by_key" {
-  description = "A key of the events' metadata by whose value they lie under by_key=VALUE/, such as tag. An event without it lies under by_key=none/."
+  description = "A key of x-partition by whose value events lie under by_key=VALUE/, such as tag. An event without it lies under by_key=none/."
   type        = string
   default     = ""
 }

@@ -8,9 +8,11 @@
 //! [`cause`] says why a stream fails and what to do; [`stream`] and [`shard`] describe one each.
 //! [`diagnosis`] selects what matters, and [`summary`] says it in a sentence. Shards in trouble
 //! [`report`] it to one object, so the summary takes one request however many shards there are.
+//! [`exposition`] writes the details as metrics.
 
 pub mod cause;
 pub mod diagnosis;
+pub mod exposition;
 pub mod format;
 pub mod report;
 pub mod shard;

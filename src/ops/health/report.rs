@@ -12,6 +12,7 @@ use super::shard::{ShardState, ShardView, SpillState};
 use crate::base::clock::Milliseconds;
 use crate::base::json::from_json::{self, FromJson, from_json};
 use crate::model::placement::ShardNumber;
+use crate::shard::record_counts::RecordCounts;
 
 /// How long until lasting trouble is reported again, in milliseconds.
 pub const AGAIN_MS: u64 = 30_000;
@@ -31,6 +32,7 @@ pub struct ShardReport {
 /// The state of a shard in a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum ShardCondition {
     /// There is no trouble to report.
     Well,
@@ -106,7 +108,10 @@ pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
                     ..spill
                 };
                 let spill = state.spill.into_iter().map(older).collect();
-                ShardView::of_state(shard, Ok(ShardState { spill, ..state }))
+                // Counts of a report are older than what the shard may have answered, and a counter
+                // that falls to anything but 0 is read as new records.
+                let records = RecordCounts::default();
+                ShardView::of_state(shard, Ok(ShardState { spill, records, ..state }))
             }
         };
         match views.iter_mut().find(|known| known.shard == shard) {
@@ -180,6 +185,7 @@ mod tests {
     use super::*;
     use crate::delivery::health::{DeliveryError, StreamHealth};
     use crate::model::stream::Stream;
+    use crate::shard::record_counts::RecordResult;
     use crate::shard::spill::BacklogStats;
 
     fn state(spill: Vec<BacklogStats>) -> ShardState {
@@ -259,7 +265,9 @@ mod tests {
 
     #[test]
     fn a_stored_report_is_older_and_has_no_healthy_streams() {
-        let how = Reporter::default().due(&state(vec![depth(3, 9, 5_000)]), 0).unwrap();
+        let mut state = state(vec![depth(3, 9, 5_000)]);
+        state.records.add(RecordResult::Spilled);
+        let how = Reporter::default().due(&state, 0).unwrap();
         let stored = ShardReport { shard: 3, at: 10_000, how }.encode();
         let other = ShardReport { shard: 4, at: 10_000, how: ShardCondition::Silent };
         let list =
@@ -270,6 +278,7 @@ mod tests {
         let [troubled, silent] = views.as_slice() else { panic!("{views:?}") };
         let state = troubled.state().unwrap();
         assert_eq!((troubled.shard, state.spill[0].oldest_age_s), (3, 66));
+        assert_eq!(state.records, RecordCounts::default());
         assert_eq!(state.spill[0].owner, Some(Owner::Stream));
         let streams: Vec<&str> = state.streams.iter().map(|it| it.stream.as_str()).collect();
         assert_eq!(streams, ["firehose:events"]);

@@ -12,6 +12,7 @@ use crate::base::json::from_json::{self, from_json};
 use crate::model::placement::ShardNumber;
 use crate::shard::ShardStatus;
 use crate::shard::quotas::leases::OverQuota;
+use crate::shard::record_counts::RecordCounts;
 use crate::shard::spill::{BacklogStats, FullTenant, SpillUsage};
 
 /// The state of a shard, as it reports it.
@@ -34,6 +35,8 @@ pub struct ShardState {
     /// The tenants that have their share of the spill. Others' records are spilled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub full_tenants: Vec<FullTenantState>,
+    /// The records by result, since it began to count. They never fall.
+    pub records: RecordCounts,
 }
 
 /// A tenant that has its share of the spill.
@@ -94,7 +97,7 @@ pub struct SpillCapacity {
 }
 
 // An earlier version does not report the room, and a list without tenants is absent.
-from_json!(ShardState { buffer_bytes, devices, seen, spill, unreadable, streams } or_default { room, over_quota, full_tenants });
+from_json!(ShardState { buffer_bytes, devices, seen, spill, unreadable, streams } or_default { room, over_quota, full_tenants, records });
 
 from_json!(SpillState {
     stream,
@@ -127,6 +130,7 @@ impl ShardState {
             streams,
             over_quota: status.over_quota.into_iter().map(OverQuotaState::from).collect(),
             full_tenants: status.full_tenants.into_iter().map(FullTenantState::from).collect(),
+            records: status.records,
         }
     }
 
@@ -223,6 +227,7 @@ pub struct ShardView {
 /// The answer of a shard.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large variant")]
 pub enum ShardAnswer {
     /// There was no answer, or an error.
     Silent {
@@ -337,6 +342,7 @@ pub(crate) mod tests {
             unreadable: 0,
             over_quota: Vec::new(),
             full_tenants: Vec::new(),
+            records: RecordCounts::default(),
         }
     }
 
@@ -465,7 +471,16 @@ pub(crate) mod tests {
             "full_at": "1970-01-01T00:15:00.000Z"
           },
           "unreadable": 1,
-          "streams": []
+          "streams": [],
+          "records": {
+            "delivered": 0,
+            "spilled": 0,
+            "duplicate": 0,
+            "over_quota": 0,
+            "rejected": 0,
+            "not_durable": 0,
+            "not_admitted": 0
+          }
         }
         "#);
     }

@@ -558,8 +558,13 @@ impl ShardObject {
 
     /// Returns the state of the shard as JSON.
     fn status(&self) -> Result<Vec<u8>, ShardError> {
-        let (config, _) = self.load()?;
-        let status = self.with(|shard| shard.status(now_ms()))?;
+        let (config, storage) = self.load()?;
+        let now = now_ms();
+        if let Err(error) = self.with(|shard| shard.store_counts(&storage, now))? {
+            // The counts are then those of the last time.
+            log::error(Component::Shard, format_args!("no counts were stored: {error}"));
+        }
+        let status = self.with(|shard| shard.status(now))?;
         serde_json::to_vec(&health::of_shard(status, &config))
             .map_err(|error| ShardError::Other(error.to_string()))
     }

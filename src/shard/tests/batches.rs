@@ -165,3 +165,44 @@ fn the_last_batch_in_flight_writes_the_checkpoint() {
     assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::Duplicate]);
     assert_eq!(bench.shard.checkpoint_due(0), CheckpointDue::No, "a repeat changes nothing");
 }
+
+#[test]
+fn each_record_is_counted_once_by_its_result() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0), event(1, 2, 0), event(1, 1, 0)]);
+    bench.end(1, RecordStatus::Delivered);
+    bench.admit(vec![event(1, 3, 0), event(1, 1, 0)]);
+    bench.end(2, rejected());
+    bench.end(3, RecordStatus::Delivered);
+    bench.admit(vec![event(1, 4, 0)]);
+    bench.end(4, RecordStatus::Pending);
+    assert_eq!(bench.shard.status(0).records, RecordCounts::default(), "none is stored yet");
+    bench.shard.store_counts(&bench.storage, 0).unwrap();
+    let mut counted = RecordCounts::default();
+    for (result, count) in [
+        (RecordResult::Delivered, 3),
+        (RecordResult::Spilled, 1),
+        (RecordResult::Duplicate, 2),
+        (RecordResult::Rejected, 1),
+    ] {
+        (0..count).for_each(|_| counted.add(result));
+    }
+    assert_eq!(bench.shard.status(0).records, counted);
+    let again = ShardCore::load(&bench.storage, &ShardConfig::default(), 0).unwrap();
+    assert_eq!(again.status(0).records, counted, "a shard that is loaded goes on from them");
+}
+
+#[test]
+fn counts_that_an_operator_reads_are_a_reason_for_a_checkpoint() {
+    let mut bench = Bench::new(ShardConfig::default());
+    bench.admit(vec![event(1, 1, 0)]);
+    bench.end(1, RecordStatus::Delivered);
+    bench.shard.checkpoint(&bench.storage, 0).unwrap();
+    bench.shard.store_counts(&bench.storage, 1).unwrap();
+    bench.admit(vec![event(1, 1, 0)]);
+    assert_eq!(bench.shard.checkpoint_due(2), CheckpointDue::Now);
+    bench.shard.checkpoint(&bench.storage, 2).unwrap();
+    assert_eq!(bench.shard.checkpoint_due(3), CheckpointDue::No);
+    let stored = serde_json::to_value(bench.shard.status(3).records).unwrap();
+    assert_eq!(stored["duplicate"], 1);
+}

@@ -12,6 +12,9 @@ import { exact, laidOut } from "./json.js";
 
 const COPIED_MS = 2_000;
 const FORMS = /** @type {Record<string, string>} */ ({ beacon: "one beacon", query: "a pixel’s query", body: "a whole body", gzip_body: "a whole body, gzipped", record: "a record" });
+/** The columns of a failed event that are shown elsewhere, and those that say why it failed. */
+const SHOWN = ["violations", "repairs", "original"];
+const FAILURE = ["stage", "code", "pointer", "message", "schema_id", "schema_version", "original_format", "original_bytes"];
 /** The columns that say where a record goes. */
 const ROUTE = ["level", "sample_rate", "delivered_via"];
 
@@ -63,7 +66,7 @@ function sent({ received }) {
 }
 
 /** @param {Entry} entry @param {string[]} pointers */
-function receivedPart({ request = {}, received = {} }, pointers) {
+function receivedPart({ at: instant, request = {}, received = {} }, pointers) {
   const { kind, status, index, beacons = 1, content_type: type, content_encoding: encoding } = request;
   const { form, text, base64, cut } = received;
   const withheld = form && text === undefined && !base64;
@@ -74,9 +77,10 @@ function receivedPart({ request = {}, received = {} }, pointers) {
     [
       ["request", [kind, type, encoding].filter(Boolean).join(", ")],
       ["answered", shown(status)],
-      ["its body", bytes(request.bytes)],
-      ["this one", index === undefined ? undefined : `${index + 1} of ${beacons}`],
-      ["read as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
+      ["received at", instant],
+      ["body", bytes(request.bytes)],
+      ["event", index === undefined ? undefined : `${index + 1} of ${beacons}`],
+      ["parsed as", [FORMS[form ?? ""] ?? form, bytes(received.bytes), notes].filter(Boolean).join(", ")],
     ],
     ...(content.length ? [box("What came", content)] : []),
   );
@@ -88,8 +92,9 @@ function recordParts(entry) {
   if (!record) return [part("Route", [["stream", place]])];
   // Of a failed event's columns none is one of the beacon's fields.
   if (record.stage) {
-    const columns = Object.entries(record).filter(([name]) => !["violations", "repairs", "original"].includes(name));
-    return [part("Route", [["stream", place]]), part("The failed event", columns.map(([name, value]) => [name, shown(value)]))];
+    const columns = Object.entries(record).filter(([name]) => !SHOWN.includes(name));
+    const lines = (/** @type {boolean} */ isWhy) => columns.filter(([name]) => FAILURE.includes(name) === isWhy).map(([name, value]) => /** @type {Line} */ ([name, shown(value)]));
+    return [part("Route", [["stream", place]]), part("The failed event", lines(true)), part("Added by the worker", lines(false))];
   }
   const rows = compare(sent(entry), record).map(({ field, sent: came, kept, mark }) => {
     // A text that became a number looks the same but for its quotes.
@@ -110,19 +115,27 @@ function recordParts(entry) {
   ];
 }
 
-/** @param {Entry} entry */
-function copyButton(entry) {
-  const button = element("button", { class: "quiet", type: "button" }, "Copy");
+/** @param {string} label @param {string} text what it copies */
+function copyButton(label, text) {
+  const button = element("button", { class: "quiet", type: "button" }, label);
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(JSON.stringify(entry, null, 2));
+      await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
     } catch {
-      button.textContent = "The browser does not let it";
+      button.textContent = "The browser does not allow it";
     }
-    setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
+    setTimeout(() => (button.textContent = label), COPIED_MS);
   });
   return button;
+}
+
+/** Where to read more: the schema of the event, and what the code means. @param {Entry} entry */
+function links({ name, code, outcome, record }) {
+  const made = [];
+  if (name && record?.schema_version) made.push(element("a", { href: `/schemas/${encodeURIComponent(name)}.json` }, `Schema of ${name}`));
+  if (code && outcome !== "over_quota") made.push(element("a", { href: "/docs/error-codes" }, `What ${code} means`));
+  return made;
 }
 
 /** @param {Entry} entry */
@@ -158,6 +171,9 @@ export function entryBody(entry) {
     const title = entry.stream ? "The record" : "The record, which is in no stream";
     body.append(element("details", {}, element("summary", {}, title), box(title, [JSON.stringify(record, null, 2)])));
   }
-  body.append(copyButton(entry));
+  const actions = [copyButton("Copy entry", JSON.stringify(entry, null, 2))];
+  if (record) actions.push(copyButton("Copy record", JSON.stringify(record)));
+  if (entry.event_id) actions.push(copyButton("Copy event id", entry.event_id));
+  body.append(element("div", { class: "buttons" }, ...actions, ...links(entry)));
   return body;
 }

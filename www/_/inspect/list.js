@@ -1,7 +1,9 @@
 // The list of entries. What is new waits while the reader reads, so that nothing moves under their eyes.
 
 import { at, element } from "../../demo/dom.js";
+import { clock } from "./clock.js";
 import { entryBody } from "./entry.js";
+import { gist, naming } from "./gist.js";
 
 /** @typedef {import("./api.js").Entry} Entry */
 
@@ -14,23 +16,22 @@ const more = at("more");
 /** @type {Entry[]} those that wait, newest first */
 let waiting = [];
 
-/** @param {string} instant @returns {string} the reader's clock, with milliseconds */
-function clock(instant) {
-  const time = new Date(instant);
-  return `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
-}
-
 /** @param {Entry} entry */
 function line(entry) {
-  const { at: instant, outcome, name, schema, code, stream, request } = entry;
-  const kind = [request?.kind, request?.status].filter((part) => part !== undefined).join(" ");
+  const { at: instant, outcome, schema, code, stream, request } = entry;
+  const { index, beacons = 1 } = request ?? {};
+  const { name, isValid } = naming(entry);
+  const what = element("span", { class: "what" }, isValid ? element("b", {}, name) : element("span", { class: "muted" }, name));
+  if (index !== undefined && beacons > 1) what.append(" ", element("span", { class: "small muted", title: "Its place in the request" }, `${index + 1} of ${beacons}`));
+  const tag = code ?? (schema === null ? "no schema" : "");
+  const why = element("span", { class: "gist" }, ...(tag ? [element("code", { class: "tag" }, tag), " "] : []), gist(entry));
   const head = element(
     "summary",
     {},
     element("time", { class: "mono", datetime: instant, title: instant }, clock(instant)),
-    element("span", { class: "result", "data-result": outcome }, `${SIGNS[outcome] ?? ""} ${outcome}`),
-    name ? element("b", {}, name) : element("span", { class: "muted" }, kind || "no name"),
-    element("span", {}, code ? element("code", { class: "tag" }, code) : schema === null ? element("span", { class: "tag" }, "no schema") : ""),
+    element("span", { class: "result", "data-result": outcome }, `${SIGNS[outcome] ?? ""} ${outcome.replace("_", " ")}`),
+    what,
+    why,
     element("span", { class: "mono stream" }, stream ?? ""),
   );
   const details = element("details", {}, head);
@@ -45,8 +46,15 @@ function reading() {
   return list.querySelector("details[open], :focus-visible") !== null || list.getBoundingClientRect().top < 0;
 }
 
+/** Whether two entries are of the same request. @param {Entry} entry @param {Entry} other */
+const isSameRequest = (entry, other) => entry.at === other.at && (entry.request?.beacons ?? 1) > 1 && entry.request?.bytes === other.request?.bytes;
+
 function showWaiting() {
-  list.prepend(...waiting.map(line));
+  const lines = waiting.map(line);
+  waiting.forEach((entry, index) => {
+    if (index && isSameRequest(entry, waiting[index - 1])) lines[index].classList.add("same");
+  });
+  list.prepend(...lines);
   waiting = [];
   more.hidden = true;
   while (list.childElementCount > KEPT) list.lastElementChild?.remove();

@@ -2,9 +2,11 @@
 
 import "../../demo/copy.js";
 import { at } from "../../demo/dom.js";
+import "../../demo/site.js";
 import { Unauthorized, live, reset } from "./api.js";
 import { showMinute } from "./chart.js";
-import { fill, filters, onFilters } from "./filters.js";
+import { moment } from "./clock.js";
+import { fill, filters, onFilters, suggest } from "./filters.js";
 import { add, empty, isEmpty } from "./list.js";
 import { keep, take, token } from "./token.js";
 
@@ -43,7 +45,8 @@ function askForToken(state, word) {
   seen = 0;
   say(state, word);
   input.setAttribute("aria-invalid", String(state === "refused"));
-  input.value = "";
+  // What was typed stays, so that a letter of it can be corrected.
+  input.select();
   input.focus();
 }
 
@@ -57,8 +60,8 @@ function show({ now, since, last, counts, seconds, entries }) {
   if (!seen) empty();
   seen = last;
   add(entries);
-  const began = new Date(since);
-  at("since").textContent = `${began.toDateString() === new Date(now).toDateString() ? "" : `${began.toLocaleDateString()}, `}${began.toTimeString().slice(0, 8)}`;
+  suggest(entries);
+  for (const id of ["since", "began"]) at(id).textContent = moment(since, now);
   const cameNone = counts.total === 0;
   at("none").hidden = !isEmpty() || cameNone;
   at("empty").hidden = !isEmpty() || !cameNone;
@@ -91,7 +94,7 @@ async function ask() {
     if (own !== question) return;
     if (error instanceof Unauthorized) {
       keep("");
-      return askForToken("refused", "That is not the token");
+      return askForToken("refused", "The worker refuses this token");
     }
     failures += 1;
     wait = Math.min(ASK_MS * 2 ** failures, MOST_BACKOFF_MS);
@@ -123,7 +126,14 @@ at("pause").addEventListener("click", () => {
   say("paused", "Paused");
 });
 
-at("clear").addEventListener("click", async () => {
+const confirm = /** @type {HTMLDialogElement} */ (at("confirm"));
+at("clear").addEventListener("click", () => {
+  confirm.returnValue = "";
+  confirm.showModal();
+});
+
+confirm.addEventListener("close", async () => {
+  if (confirm.returnValue !== "delete") return;
   try {
     await reset(token());
     anew();

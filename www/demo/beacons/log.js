@@ -129,7 +129,7 @@ export function dispatch(sending, resultHere) {
     came.replaceChildren(...(reading.text ? [fold(`Answered: ${reading.answer}`, pretty(reading.text))] : []));
     resultHere.textContent = signs(reading);
     resultHere.dataset.result = reading.result;
-    at("last").textContent = `${sending.title}: ${summary(reading)}, in ${milliseconds} ms.`;
+    at("last").replaceChildren(`${sending.title}: ${summary(reading)}, in ${milliseconds} ms. `, element("a", { href: "#log-title" }, "Show"));
     const pressed = document.activeElement === again;
     again.removeAttribute("disabled");
     again.hidden = reading.result !== "held";

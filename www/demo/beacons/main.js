@@ -7,6 +7,7 @@ import { fields, parsed } from "../reading.js";
 import { ACTIONS, EVENTS, device, post } from "./beacons.js";
 import { dispatch } from "./log.js";
 import "./schemas.js";
+import "../site.js";
 
 for (const { title, name, what, make } of ACTIONS) {
   const resultHere = element("span", { class: "result", "aria-hidden": "true" });

@@ -12,6 +12,8 @@ import { onRequest } from "./requests.js";
 /** @typedef {import("./requests.js").Request} Request */
 
 const REQUESTS_SHOWN = 60;
+/** With more requests the visitor needs no hint. */
+const TRIED = 3;
 /** A record is late after this time, in milliseconds. */
 const LATE_MS = 5_000;
 /** The least time between two announcements of a screen reader, in milliseconds. */
@@ -87,6 +89,7 @@ function show({ via, body, events, began, reply }) {
   const entry = element("li", { class: "request" }, top, saying, element("ol", { class: "events" }, ...rows.map(({ line }) => line).reverse()));
   at("empty").hidden = true;
   at("requests").prepend(entry);
+  at("try").hidden = at("requests").children.length > TRIED;
   while (at("requests").children.length > REQUESTS_SHOWN) at("requests").lastElementChild?.remove();
   bar(events, "", "…");
 

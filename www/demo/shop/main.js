@@ -7,5 +7,6 @@ import "./guide.js";
 import "./log.js";
 import { listen } from "./requests.js";
 import "./shop.js";
+import "../site.js";
 
 listen();

@@ -33,12 +33,12 @@ function home() {
   const tiles = PRODUCTS.map((one) =>
     element("li", {}, element("a", { class: "tile", href: `/?product=${one.sku}` }, drawing(one.sku), element("b", {}, one.name), element("span", {}, price(one.price)))),
   );
-  return { title: "Leaf and bowl", content: [heading("Tea, and what it is drunk from"), element("ul", { class: "tiles" }, ...tiles)] };
+  return { title: "Leaf and bowl", content: [heading("Tea and teaware"), element("ul", { class: "tiles" }, ...tiles)] };
 }
 
 /** @param {Product} one */
 function single(one) {
-  const add = button("Put into the cart", () => {
+  const add = button("Add to cart", () => {
     change(one, 1);
     counted();
   });

@@ -90,7 +90,16 @@ fn the_keys_stand_in_the_order_in_which_they_are_read() {
               "last_success_at": "2026-11-22T03:26:09.000Z",
               "paused": false
             }
-          ]
+          ],
+          "records": {
+            "delivered": 0,
+            "spilled": 0,
+            "duplicate": 0,
+            "over_quota": 0,
+            "rejected": 0,
+            "not_durable": 0,
+            "not_admitted": 0
+          }
         },
         {
           "shard": 1,
