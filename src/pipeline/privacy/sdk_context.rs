@@ -11,24 +11,35 @@ use super::ip::IpPolicy;
 use super::{DeviceIdSource, PrivacyPolicy};
 use crate::model::consent::PrivacySignal;
 
-/// The ids of a device, an installation or a browser. Here and below: names with a blank between them,
-/// of letters and digits in lower case.
-const DEVICE_IDS: &str = "aaid adid advertisingid androidid androididfa anondistinctid anonymousid \
-    appinstallationid appinstanceid appleidfa appleidfv appsetid clientid clientsessionuserid \
-    deviceadvertisingid deviceid devicetoken domainuserid duid fingerprint fp gaid idfa idfv imei mac \
-    macaddress networkuserid nuid openidfa pushtoken tnuid";
+/// The ids of a device, an installation or a browser. Here and below: names of letters and digits in
+/// lower case.
+#[rustfmt::skip]
+const DEVICE_IDS: &[&str] = &[
+    "aaid", "adid", "advertisingid", "androidid", "androididfa", "anondistinctid", "anonymousid", "appinstallationid",
+    "appinstanceid", "appleidfa", "appleidfv", "appsetid", "clientid", "clientsessionuserid", "deviceadvertisingid",
+    "deviceid", "devicetoken", "domainuserid", "duid", "fingerprint", "fp", "gaid", "idfa", "idfv", "imei", "mac",
+    "macaddress", "networkuserid", "nuid", "openidfa", "pushtoken", "tnuid",
+];
 
 /// The ids of a person or a session.
-const PERSON_IDS: &str = "alias distinctid enduserid firsteventid mergeproperties personid previousid \
-    previoussessionid sessionid sid uid userhash userid vid windowid";
+#[rustfmt::skip]
+const PERSON_IDS: &[&str] = &[
+    "alias", "distinctid", "enduserid", "firsteventid", "mergeproperties", "personid", "previousid",
+    "previoussessionid", "sessionid", "sid", "uid", "userhash", "userid", "vid", "windowid",
+];
 
 /// The addresses of a client.
-const ADDRESSES: &str =
-    "clientaddress clientip initialip ip ipaddress netpeerip remoteaddr remoteip xforwardedfor";
+#[rustfmt::skip]
+const ADDRESSES: &[&str] = &[
+    "clientaddress", "clientip", "initialip", "ip", "ipaddress", "netpeerip", "remoteaddr", "remoteip", "xforwardedfor",
+];
 
 /// How the members of `metadata` begin that describe a device and its place.
-const CONTEXTS: &str = "city clientsession cookies device dma geo httpcookie latitude location longitude \
-    mobilecontext network region useragent";
+#[rustfmt::skip]
+const CONTEXTS: &[&str] = &[
+    "city", "clientsession", "cookies", "device", "dma", "geo", "httpcookie", "latitude", "location", "longitude",
+    "mobilecontext", "network", "region", "useragent",
+];
 
 /// What has to be removed.
 #[derive(Clone, Copy)]
@@ -56,7 +67,7 @@ pub fn remove(
         return false;
     }
     let mut is_changed = false;
-    for (field, contexts) in [("props", ""), ("metadata", CONTEXTS)] {
+    for (field, contexts) in [("props", [].as_slice()), ("metadata", CONTEXTS)] {
         if let Some(value) = fields.get_mut(field) {
             is_changed |= hidden.remove_in(value, "", contexts);
         }
@@ -66,7 +77,7 @@ pub fn remove(
 
 impl Hidden {
     /// Removes members of `value`, which is the member `outer` of an object.
-    fn remove_in(self, value: &mut Value, outer: &str, contexts: &str) -> bool {
+    fn remove_in(self, value: &mut Value, outer: &str, contexts: &[&str]) -> bool {
         let mut is_changed = false;
         match value {
             Value::Object(members) => members.retain(|name, member| {
@@ -88,18 +99,20 @@ impl Hidden {
 
     /// Whether the member `name` of `outer` has to be removed.
     #[inline(never)]
-    fn names(self, outer: &str, name: &str, contexts: &str) -> bool {
+    fn names(self, outer: &str, name: &str, contexts: &[&str]) -> bool {
         (self.device_ids && is_in(DEVICE_IDS, outer, name))
             || (self.addresses && is_in(ADDRESSES, outer, name))
             || (self.all && is_in(PERSON_IDS, outer, name))
-            || (self.all && contexts.split(' ').any(|it| !it.is_empty() && name.starts_with(it)))
+            || (self.all && contexts.iter().any(|it| name.starts_with(it)))
     }
 }
 
 /// Whether `names` have that of a member. The `id` of a `device` is a `deviceid`.
 #[inline(never)]
-fn is_in(names: &str, outer: &str, name: &str) -> bool {
-    let is_of_outer =
-        |it: &str| !outer.is_empty() && it.strip_prefix(outer).is_some_and(|rest| rest == name);
-    names.split(' ').any(|it| it == name || is_of_outer(it))
+fn is_in(names: &[&str], outer: &str, name: &str) -> bool {
+    let of_both = outer.len().saturating_add(name.len());
+    names.iter().any(|it| {
+        // Most differ in length.
+        *it == name || (it.len() == of_both && it.starts_with(outer) && it.ends_with(name))
+    })
 }

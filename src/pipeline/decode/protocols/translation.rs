@@ -225,10 +225,10 @@ impl ObjectFields for Map<String, Value> {
 
     #[inline(never)]
     fn keep_fields(&mut self, is_kept: &dyn Fn(&str, &Value) -> bool) {
-        for (field, value) in std::mem::take(self) {
-            if is_kept(&field, &value) {
-                self.insert(field, value);
-            }
+        let refused = self.iter().filter(|(field, value)| !is_kept(field, value));
+        let refused: Vec<String> = refused.map(|(field, _)| field.clone()).collect();
+        for field in refused {
+            self.remove(&field);
         }
     }
 }
