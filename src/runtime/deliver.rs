@@ -163,7 +163,8 @@ async fn deliver_via_shards<'a>(
 }
 
 /// Takes what `records`, which no shard has admitted, need of the quota of their tenant: from its home,
-/// at once. A shard whose answer was lost may have counted them, too: the count is never too low. Returns those that are within it. If the home can't be asked, all are refused, since it
+/// at once. A shard whose answer was lost may have counted them, too: the count is never too low.
+/// Returns those that are within it. If the home can't be asked, all are refused, since it
 /// must never be exceeded; their client sends them again.
 async fn take_quota<'a>(
     batch: &mut IngestBatch<'a>,

@@ -20,8 +20,9 @@
 //! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`record_counts`]
 //! counts what became of the records. [`batcher`] holds the records in memory, for as long as
 //! [`arrivals`] makes it worth the wait, with [`copies`] of an event for several streams, and
-//! [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and [`checkpoint_schedule`] decides when
-//! a checkpoint is written. [`protocol`] has the messages of a shard, and [`storage`] its tables.
+//! [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and
+//! [`checkpoint_schedule`] decides when a checkpoint is written. [`protocol`] has the messages of a
+//! shard, and [`storage`] its tables.
 
 pub mod admission;
 pub mod alarm;
