@@ -58,21 +58,20 @@ export class Host {
 
   /**
    * Waits until a latch is released, or for some time. The promise is of the request that waits, so that the request goes
-   * on in its own I/O context, whichever request releases it.
+   * on in its own I/O context, whichever request releases it. `new Promise` is no way to make it: once the compiler has
+   * optimized this method, such a promise has no context, and the request would go on in that of the other.
    *
    * @param {number} operation
    * @param {number} latch
    * @param {number} milliseconds
    */
   join(operation, latch, milliseconds) {
-    /** @type {ReturnType<typeof setTimeout>} */
-    let timer;
-    const released = new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
-      timer = setTimeout(resolve, milliseconds);
-      const waiting = this.#latches.get(latch);
-      if (waiting) waiting.push(resolve);
-      else this.#latches.set(latch, [resolve]);
-    });
+    /** @type {PromiseWithResolvers<void>} */
+    const { promise: released, resolve } = Promise.withResolvers();
+    const timer = setTimeout(resolve, milliseconds);
+    const waiting = this.#latches.get(latch);
+    if (waiting) waiting.push(resolve);
+    else this.#latches.set(latch, [resolve]);
     const end = () => {
       clearTimeout(timer);
       return NOTHING;

@@ -54,29 +54,31 @@ function renew() {
  * @returns {Promise<any>}
  */
 function answered(begin, waitUntil = () => {}) {
-  return new Promise((resolve, reject) => {
-    const caller = {
-      waitUntil,
-      /** @param {unknown} value */
-      resolve(value) {
-        callers.delete(caller);
-        resolve(value);
-      },
-      /** @param {unknown} error */
-      reject(error) {
-        callers.delete(caller);
-        reject(error);
-      },
-    };
-    callers.add(caller);
-    try {
-      renew();
-      begin(caller);
-    } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) note(error);
-      caller.reject(error);
-    }
-  });
+  // A panic in another request rejects it, so it is made as in `join` of host.js.
+  /** @type {PromiseWithResolvers<any>} */
+  const { promise, resolve, reject } = Promise.withResolvers();
+  const caller = {
+    waitUntil,
+    /** @param {unknown} value */
+    resolve(value) {
+      callers.delete(caller);
+      resolve(value);
+    },
+    /** @param {unknown} error */
+    reject(error) {
+      callers.delete(caller);
+      reject(error);
+    },
+  };
+  callers.add(caller);
+  try {
+    renew();
+    begin(caller);
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) note(error);
+    caller.reject(error);
+  }
+  return promise;
 }
 
 export default {
