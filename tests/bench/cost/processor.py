@@ -89,10 +89,20 @@ def costs(
             bursts = 1 if number else WARM_UP_BURSTS
             load.ask("make", **case.made(bursts))
             for kind in KINDS if number % 2 else KINDS[::-1]:
-                one = burst(case, bursts, workers[kind, case.delivery], load)
+                one = _burst(kind, case, bursts, workers, load)
                 if number:
                     cost.bursts[kind].append(one)
     return measured
+
+
+def _burst(
+    kind: str, case: Case, bursts: float, workers: Fleet, load: Load
+) -> Burst:
+    """Sends a burst. An error names the worker."""
+    try:
+        return burst(case, bursts, workers[kind, case.delivery], load)
+    except RuntimeError as error:
+        raise RuntimeError(f"{case.name}, {kind}: {error}") from None
 
 
 def burst(case: Case, bursts: float, worker: Running, load: Load) -> Burst:
