@@ -83,7 +83,7 @@ impl<'a> IngestBatch<'a> {
     pub(super) fn push_within(
         &mut self,
         limits: &Limits,
-        beacon: Result<Beacon, Violation>,
+        beacon: Result<Beacon, RejectedBeacon>,
         original: impl Fn() -> OriginalPayload,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
@@ -98,7 +98,7 @@ impl<'a> IngestBatch<'a> {
     /// Processes one beacon. One that could not be decoded becomes a failed event.
     pub(super) fn push(
         &mut self,
-        beacon: Result<Beacon, Violation>,
+        beacon: Result<Beacon, RejectedBeacon>,
         original: impl Fn() -> OriginalPayload,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
@@ -108,7 +108,7 @@ impl<'a> IngestBatch<'a> {
             Err(_) => SentForm::Unreadable,
         };
         let processed = match beacon {
-            Err(violation) => Err(violation.into()),
+            Err(rejection) => Err(rejection.into()),
             Ok(beacon) => process_beacon(beacon, index, &self.context, ids),
         };
         match processed {

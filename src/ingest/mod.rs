@@ -128,7 +128,8 @@ pub fn replay<'c>(
             return push_items(batch, items, protocol, (body.bytes, format), &mut ids);
         }
     };
-    batch.push(beacon, || OriginalPayload::new(body.bytes, format), &mut ids)?;
+    let original = || OriginalPayload::new(body.bytes, format);
+    batch.push(beacon.map_err(RejectedBeacon::from), original, &mut ids)?;
     Ok(batch)
 }
 
@@ -140,7 +141,7 @@ pub fn pixel<'c>(
 ) -> Result<IngestBatch<'c>, IngestError> {
     let mut batch = IngestBatch::new(request, request.context);
     let original = || OriginalPayload::new(query, PayloadFormat::Query);
-    batch.push(pixel::beacon(query), original, ids)?;
+    batch.push(pixel::beacon(query).map_err(RejectedBeacon::from), original, ids)?;
     Ok(batch)
 }
 
@@ -204,6 +205,10 @@ fn push_items<'c>(
     for text in &items.texts {
         let original = || OriginalPayload::new(text.as_bytes(), PayloadFormat::Item(protocol));
         let beacon = protocols::beacon(text, &translation, limits, &mut values);
+        let beacon = beacon.map_err(|violation| RejectedBeacon {
+            event_id: protocols::stated_id(protocol, text),
+            ..violation.into()
+        });
         batch.push_within(limits, beacon, original, ids)?;
     }
     Ok(batch)
@@ -234,7 +239,7 @@ fn decode_body<'c>(
     let mut values = ValueBudget::of_request(limits, text.len());
     for text in parts.texts {
         let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
-        let beacon = decode::beacon_within(text, limits, &mut values);
+        let beacon = decode::beacon_within(text, limits, &mut values).map_err(RejectedBeacon::from);
         batch.push_within(limits, beacon, original, ids)?;
     }
     Ok(batch)

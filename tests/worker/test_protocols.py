@@ -195,6 +195,28 @@ def test_an_item_that_fails_is_kept_as_it_came_and_replayed(worker: Worker, peer
     assert (record["user_id"], record["protocol"]) == ("u-7", "segment")
 
 
+def test_posthog_names_a_failed_event_as_it_was_sent(worker: Worker, peer: FakeFirehose) -> None:
+    """An SDK finds the result of an event by its uuid, even if nothing else of the event can be read."""
+    deep: Any = 1
+    for _ in range(40):
+        deep = [deep]
+    events = {
+        "ok": {"event": "Opened", "properties": {}},
+        "missing_field": {"properties": {}},
+        "wrong_type": {"event": "Opened", "properties": 7},
+        "too_deep": {"event": "Opened", "properties": {"deep": deep}},
+    }
+    sent = [{"uuid": str(uuid4()), **event} for event in events.values()]
+    body = json.dumps({"batch": sent})
+    answer = worker.request("POST", "/i/v1/analytics/events", body, {"authorization": "Bearer pk_shop"})
+
+    expected = [{"result": "ok"}] + [{"result": "warning", "details": code} for code in list(events)[1:]]
+    assert answer.status == 200
+    assert answer.json()["results"] == {event["uuid"]: result for event, result in zip(sent, expected, strict=True)}
+    for event, code in list(zip(sent, events, strict=True))[1:]:
+        assert (kept(peer)[event["uuid"]]["code"], kept(peer)[event["uuid"]]["original_format"]) == (code, "posthog")
+
+
 def test_a_page_of_the_site_may_read_the_answer(worker: Worker) -> None:
     asked = {
         "origin": SHOP,

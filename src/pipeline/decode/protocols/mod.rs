@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use super::{Beacon, ProtocolError, ValueBudget, beacon_within};
 use crate::model::beacon::Limits;
+use crate::model::event::EventId;
 use crate::model::protocol::Protocol;
 use crate::model::violation::Violation;
 pub use request::{ProtocolItems, ProtocolRequest};
@@ -63,6 +64,15 @@ pub fn beacon(
 ) -> Result<Beacon, Violation> {
     let item = beacon_within(text, limits, budget)?;
     Ok(Beacon { fields: translated(item.fields, translation)?, ..item })
+}
+
+/// Returns the id that the sender of an item knows it by, if the item can't be translated and the
+/// protocol's answer names each event by its id.
+pub fn stated_id(protocol: Protocol, text: &str) -> Option<EventId> {
+    match protocol {
+        Protocol::Posthog => posthog::stated_id(text),
+        _ => None,
+    }
 }
 
 fn translated(

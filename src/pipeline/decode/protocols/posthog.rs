@@ -11,6 +11,7 @@ use super::translation::{BoxedViolation, Draft, ObjectFields, Translation, is_st
 use super::{cut, parts};
 use crate::base::json::JsonFields;
 use crate::model::beacon::Limits;
+use crate::model::event::EventId;
 use crate::model::violation::Code;
 use crate::pipeline::decode::{ProtocolError, native, timestamp};
 
@@ -128,6 +129,11 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
     }
     properties::place(&event, properties, draft);
     Ok(())
+}
+
+/// Returns the `uuid` of an item that can't be translated.
+pub fn stated_id(text: &str) -> Option<EventId> {
+    EventId::parse(&parts::string(&parts::fields(text).ok()?, "uuid")?)
 }
 
 /// Removes the event's name. An item of `/engage` has none, only a person's properties.
