@@ -4,8 +4,10 @@
 //! `scripts/bench instructions` runs it, each case in a process of its own, and prints a table;
 //! `tests/bench/test_instructions.py` compares the counts with those of `instructions.json`. With
 //! `list` as its argument it names its cases; with one of those it runs it. With `hostile` it names
-//! the requests of `tests/fixtures/hostile.json`, and with `hostile NAME` it runs one of those.
+//! the requests of `tests/fixtures/hostile.json`, and with `hostile NAME` it runs one of those. With
+//! `costly SECONDS SEED` it searches for worse ones.
 
+mod costly;
 #[path = "../harness/hostile.rs"]
 mod hostile;
 mod requests;
@@ -108,6 +110,7 @@ fn main() {
         Some((step, sample)) => println!("{}", run(step, sample)),
         None if case == "hostile" => hostile::all().iter().for_each(|row| println!("{}", row.name)),
         None if case.starts_with("hostile ") => run_hostile(case.trim_start_matches("hostile ")),
+        None if case == "costly" => costly::search(&arguments),
         None if case == "list" => cases.for_each(|case| println!("{case}")),
         None => println!("scripts/bench instructions runs this under valgrind"),
     }

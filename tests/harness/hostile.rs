@@ -15,20 +15,20 @@ use headwater::model::protocol::Protocol;
 use headwater::model::request::RequestContext;
 use headwater::pipeline::decode::body::{self, RequestBody};
 use headwater::pipeline::decode::protocols::{self, ProtocolRequest};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 const PIXEL: &str = "/v1/pixel.gif";
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub struct HostileRequest {
     pub name: String,
-    beacon: Vec<(String, usize)>,
+    pub beacon: Vec<(String, usize)>,
     pub beacons: usize,
-    around: Option<String>,
+    pub around: Option<String>,
     #[serde(default)]
-    agent: Vec<(String, usize)>,
-    address: Option<String>,
+    pub agent: Vec<(String, usize)>,
+    pub address: Option<String>,
     pub content_type: Option<String>,
     /// What its configuration has besides the usual.
     #[serde(default)]
