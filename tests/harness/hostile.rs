@@ -49,6 +49,10 @@ impl HostileRequest {
         self.around.as_deref().unwrap_or("[…]").replacen('…', &beacons.join(","), 1)
     }
 
+    pub fn is_pixel(&self) -> bool {
+        self.address.as_deref() == Some(PIXEL)
+    }
+
     /// Processes `body`, which is this row's as it is sent, as the worker does at its address.
     pub fn post<'c>(
         &self,
@@ -59,7 +63,7 @@ impl HostileRequest {
     ) -> Result<IngestBatch<'c>, IngestError> {
         let request = ingest::authorize(context, None, config, None).request?;
         let Some(path) = &self.address else { return ingest::post(body, &request, ids) };
-        if path == PIXEL {
+        if self.is_pixel() {
             return ingest::pixel(&self.body(), &request, ids);
         }
         let content_type = body.content_type.unwrap_or_default();
