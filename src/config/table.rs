@@ -117,16 +117,24 @@ impl<'a> ConfigTable<'a> {
 
     /// Reads one of the named `choices`, if `key` is set.
     pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let index = self.choice_index(key, &mut choices.iter().map(|(name, _)| *name))?;
+        choices.get(index).map(|(_, choice)| *choice)
+    }
+
+    /// Reads one of `names`, if `key` is set. Returns its index.
+    #[inline(never)]
+    fn choice_index(&mut self, key: &str, names: &mut dyn Iterator<Item = &str>) -> Option<usize> {
         let value = self.optional(key)?;
-        let chosen = choices.iter().find(|(name, _)| value.as_str() == Some(name));
+        let names: Vec<&str> = names.collect();
+        let chosen = names.iter().position(|name| value.as_str() == Some(name));
         if chosen.is_none() {
-            let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
             let renamed = value.as_str().and_then(renamed_words::value);
-            let renamed = renamed.filter(|new| choices.iter().any(|(name, _)| name == new));
+            let renamed = renamed.filter(|new| names.contains(new));
             let hint = renamed.map(|new| format!("; it is {new:?} now")).unwrap_or_default();
-            self.error(key, format!("must be one of {}, not {value}{hint}", names.join(", ")));
+            self.error(key, format!("must be one of {}, not {value}{hint}", quoted.join(", ")));
         }
-        chosen.map(|(_, choice)| *choice)
+        chosen
     }
 
     /// Reads an integer from `least` to `max`, if `key` is set.
