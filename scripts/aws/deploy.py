@@ -27,7 +27,7 @@ import botocore.exceptions
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
 from command_line import DONE, Parser, WrongUse, add_output, run, show_progress, waiting  # noqa: E402
-from unconfigured_streams import BacklogUnknownError, dropped, warning  # noqa: E402
+from unconfigured_streams import BacklogUnknownError, dropped, forgotten, warning, warning_of_forgotten  # noqa: E402
 from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
 from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
 import health_stack  # noqa: E402
@@ -361,14 +361,17 @@ class Deployment:
             )
 
     def warn_of_dropped(self, url: str | None) -> None:
-        """Warn of records that wait for dropped streams, or say why the worker could not be asked."""
+        """Warn of records that wait for dropped streams and of forgotten shards, or say why the worker could not be asked."""
         try:
             if not url:
                 raise BacklogUnknownError("name the worker's address with --url")
+            moved = forgotten(url, self.settings.table)
             waiting = dropped(url, self.settings.streams)
         except BacklogUnknownError as error:
             warn(f"can't check for records of streams that are no longer named: {error}")  # fmt: skip
             return
+        if moved:
+            warn(warning_of_forgotten(moved))
         if waiting:
             warn(warning(waiting))
 

@@ -1,4 +1,4 @@
-"""Finds queued records for streams that a deployment's configuration no longer names.
+"""Finds queued records for streams that a deployment's configuration no longer names, and shards that it forgets.
 
 They are not lost: the worker routes them again if their stream rejects them for good. But a name that
 was removed by mistake is better corrected before that.
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 OPERATOR_KEY = "HEADWATER_OPERATOR_KEY"
+NO_JURISDICTION = "none"
 SECONDS = 15
 HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -29,7 +30,8 @@ def dropped(url: str, named: set[str]) -> dict[str, int]:
     waiting: Counter[str] = Counter()
     for shard in _details(url):
         if "spill" not in shard:
-            raise BacklogUnknownError(f"shard {shard.get('shard')} does not answer")
+            address = "-".join(str(shard[key]) for key in ("jurisdiction", "shard") if key in shard)
+            raise BacklogUnknownError(f"shard {address} does not answer")
         for spill in shard["spill"]:
             waiting[spill["stream"]] += spill["records"]
     return {stream: count for stream, count in waiting.items() if count and stream not in named}
@@ -43,6 +45,24 @@ def warning(waiting: dict[str, int]) -> str:
         f"warning: records wait for streams that wrangler.toml does not name: {counts}; if a stream was"
         f' renamed, add renamed_streams = {{ "{example}" = "firehose:NEW" }} to HEADWATER; else they are'
         " routed again if their stream refuses them for good"
+    )
+
+
+def forgotten(url: str, table: dict[str, Any]) -> set[str]:
+    """The jurisdictions of the shards of the worker at `url`, if `table` moves them and does not name where they were."""
+    named = table.get("jurisdiction", NO_JURISDICTION)
+    there = {shard.get("jurisdiction", NO_JURISDICTION) for shard in _details(url)}
+    is_moved = bool(there) and named not in there
+    return there - {table.get("previous_jurisdiction")} if is_moved else set()
+
+
+def warning_of_forgotten(jurisdictions: set[str]) -> str:
+    """The warning for these jurisdictions."""
+    names = ", ".join(f'"{name}"' for name in sorted(jurisdictions))
+    return (
+        f"warning: the shards of the running worker are in another jurisdiction, {names}: add previous_jurisdiction ="
+        f' "{min(jurisdictions)}" to HEADWATER; else sessions and quotas begin again, and /readyz does not show what is'
+        " spilled there"
     )
 
 

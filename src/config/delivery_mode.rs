@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::table::ConfigTable;
 use crate::model::event::EventName;
 use crate::model::placement::ShardNumber;
+use crate::model::shard_address::Jurisdiction;
 use crate::shard::config::ShardConfig;
 use crate::shard::tenant_share::TenantShare;
 
@@ -17,6 +18,13 @@ pub enum DeliveryMode {
 }
 
 impl DeliveryMode {
+    /// The configuration of the shards.
+    pub const fn shard_config(&self) -> &ShardConfig {
+        match self {
+            Self::Direct(sharding) | Self::Sharded(sharding) => sharding,
+        }
+    }
+
     /// Gives everything to the only tenant.
     #[must_use]
     pub fn of_one_tenant(self) -> Self {
@@ -43,6 +51,9 @@ pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
         sharding.previous_count =
             Some(previous_shard).filter(|previous_shard| *previous_shard != sharding.count);
     }
+    sharding.jurisdiction = jurisdiction(table, "jurisdiction").unwrap_or_default();
+    sharding.previous_jurisdiction = jurisdiction(table, "previous_jurisdiction")
+        .filter(|previous| *previous != sharding.jurisdiction);
     if let Some(linger_ms) = table.number("linger_ms", 1, 1_000) {
         sharding.linger_ms = linger_ms;
     }
@@ -85,6 +96,10 @@ pub fn read(table: &mut ConfigTable<'_>) -> DeliveryMode {
 
 fn count(table: &mut ConfigTable<'_>, key: &str) -> Option<ShardNumber> {
     ShardNumber::try_from(table.number(key, 1, MAX_SHARDS)?).ok()
+}
+
+fn jurisdiction(table: &mut ConfigTable<'_>, key: &str) -> Option<Jurisdiction> {
+    table.choice(key, &Jurisdiction::ALL.map(|it| (it.name(), it)))
 }
 
 fn session(table: &mut ConfigTable<'_>, sharding: &mut ShardConfig) {
@@ -146,7 +161,8 @@ mod tests {
     #[test]
     fn the_settings_of_shards_are_read() {
         let config = Config::parse(with(json!({
-            "delivery": "sharded", "shards": 16, "previous_shards": 8, "linger_ms": 20, "buffer_bytes": 1_000_000,
+            "delivery": "sharded", "shards": 16, "previous_shards": 8,
+            "jurisdiction": "eu", "previous_jurisdiction": "none", "linger_ms": 20, "buffer_bytes": 1_000_000,
             "device_events_per_minute": 500, "tenant_share_percent": 30, "new_devices_per_day": 5_000,
             "keys": {"pk_a": {"tenant": "a"}, "pk_b": {"tenant": "b"}},
             "session": {"timeout_s": 60, "session_start_events": ["app_open"]},
@@ -156,6 +172,8 @@ mod tests {
         let expected = ShardConfig {
             count: 16,
             previous_count: Some(8),
+            jurisdiction: Jurisdiction::Eu,
+            previous_jurisdiction: Some(Jurisdiction::None),
             linger_ms: 20,
             device_events_per_minute: 500,
             tenant_share: TenantShare::of_percent(30),
@@ -167,11 +185,33 @@ mod tests {
             spill: spill::SpillConfig { max_bytes: 1_000_000 },
         };
         assert_eq!(config.mode, DeliveryMode::Sharded(expected));
-        let as_many = json!({"delivery": "sharded", "shards": 8, "previous_shards": 8});
+        let as_many = json!({
+            "delivery": "sharded", "shards": 8, "previous_shards": 8,
+            "jurisdiction": "none", "previous_jurisdiction": "none",
+        });
         assert_eq!(
             Config::parse(with(as_many)).unwrap().mode,
             DeliveryMode::Sharded(ShardConfig::default())
         );
+    }
+
+    #[test]
+    fn a_jurisdiction_without_an_object_is_a_warning() {
+        let (there, absent) = (Binding::Present, Binding::Absent);
+        for (shard, inspector, count) in
+            [(there, absent, 0), (absent, there, 0), (absent, absent, 1)]
+        {
+            let keys = json!({"delivery": "direct", "jurisdiction": "eu"});
+            let settings = RawConfig { shard, inspector, ..with(keys) };
+            let warnings = Config::parse(settings).unwrap().warnings;
+            assert_eq!(warnings.len(), count, "{warnings:?}");
+            for warning in warnings {
+                assert_eq!(
+                    warning.to_string(),
+                    "HEADWATER.jurisdiction has no effect without the bindings SHARD and INSPECTOR"
+                );
+            }
+        }
     }
 
     #[test]
@@ -196,6 +236,14 @@ mod tests {
             (
                 json!({"previous_shards": 257}),
                 "previous_shards must be an integer from 1 to 256, not 257",
+            ),
+            (
+                json!({"jurisdiction": "mars"}),
+                "jurisdiction must be one of \"none\", \"eu\", \"us\", \"fedramp\", \"fedramp-high\", not \"mars\"",
+            ),
+            (
+                json!({"previous_jurisdiction": false}),
+                "previous_jurisdiction must be one of \"none\", \"eu\", \"us\", \"fedramp\", \"fedramp-high\", not false",
             ),
             (json!({"linger_ms": 0}), "linger_ms must be an integer from 1 to 1000, not 0"),
             (

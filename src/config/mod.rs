@@ -215,6 +215,12 @@ impl Config {
             let problem = "is missing; bind the Durable Object class Inspector to it in wrangler.toml, or take HEADWATER_INSPECT_TOKEN away; until then there is no inspector";
             warnings.push(ConfigError::new("INSPECTOR", problem));
         }
+        if let (Some(rules), Binding::Absent, false) = (&rules, settings.shard, is_bound)
+            && !rules.mode.shard_config().jurisdiction.is_none()
+        {
+            let problem = "has no effect without the bindings SHARD and INSPECTOR";
+            warnings.push(ConfigError::new("HEADWATER.jurisdiction", problem));
+        }
         match (aws, rules) {
             (Some(aws), Some(rules)) if errors.is_empty() => Ok(Self {
                 destinations: Destinations {
@@ -262,9 +268,7 @@ impl Config {
 
     /// The configuration of the shards. In direct delivery, older shards may still have records.
     pub const fn shard_config(&self) -> &ShardConfig {
-        match &self.mode {
-            DeliveryMode::Direct(sharding) | DeliveryMode::Sharded(sharding) => sharding,
-        }
+        self.mode.shard_config()
     }
 
     /// Every stream that a new record can go to, each once: all members of stream sets.

@@ -377,7 +377,7 @@ fn all_missing_settings_are_named_at_once() {
 
 #[test]
 fn a_mistake_is_a_sentence_that_names_its_key() {
-    let known = "delivery, shards, previous_shards, linger_ms, buffer_bytes, tenant_share_percent, new_devices_per_day, device_events_per_minute, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, names, snowplow, keys, tenant_streams, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint, protocols, protocol_paths, tee, demo";
+    let known = "delivery, shards, previous_shards, jurisdiction, previous_jurisdiction, linger_ms, buffer_bytes, tenant_share_percent, new_devices_per_day, device_events_per_minute, session, dedupe, spill, origins, ip, gpc, dnt, consent, cookieless, scrub, sensitive_params, sensitive_paths, secrets, routes, names, snowplow, keys, tenant_streams, limits, unknown_events, repairs_include_original, clean, max_clock_skew_s, bots, internal_domains, columns, delivery_timeout_ms, aggregate_bytes, failed_stream, renamed_streams, log, snippet, endpoint, protocols, protocol_paths, tee, demo";
     let sites =
         "HEADWATER.origins must list sites such as \"https://shop.example\", or be [\"*\"] for any";
     let last = "HEADWATER.routes must end with a route that has no condition, so that every event has a stream";

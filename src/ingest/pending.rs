@@ -73,17 +73,16 @@ impl<'a> PendingRecord<'a> {
         let event = event_identity(enriched, key, hasher, &sharding.session_start_events);
         let visitor = enriched.facts.visitor.as_ref().map(|visitor| visitor.key(hasher));
         let hash = event.shard_hash(visitor);
-        let (shard, previous_count) = match event.device {
-            DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
+        let (shard, previous_shard) = match event.device {
+            DeviceIdentity::Known { .. } => {
+                (ShardChoice::OfDevice(hash), sharding.previous_shard(hash))
+            }
             // No shard has sessions of it.
             DeviceIdentity::Unknown if enriched.facts.historical => {
                 (ShardChoice::OfImport(hash), None)
             }
             DeviceIdentity::Unknown => (ShardChoice::WithRequest(hash), None),
         };
-        let previous_shard = previous_count.map(|count| shard_of(hash, count));
-        let previous_shard =
-            previous_shard.filter(|previous| *previous != shard_of(hash, sharding.count));
         let item = ShardItem { event: Some(event), previous_shard, ..item };
         Self { beacon_index, shard, overflow: Some(&tenant.routes.of_overflow().to), item }
     }

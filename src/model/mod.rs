@@ -22,6 +22,7 @@ pub mod request;
 pub mod sampling;
 pub mod schema_info;
 pub mod session;
+pub mod shard_address;
 pub mod stream;
 pub mod stream_set;
 pub mod tracker_path;

@@ -1,7 +1,7 @@
 //! Why a request of any endpoint was rejected.
 
 use crate::ingest::error::{HttpError, IngestError};
-use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 use crate::model::violation::Violation;
 use crate::ops::inspector::Unproven;
 use crate::ops::inspector::filter::FilterError;
@@ -33,7 +33,7 @@ pub enum ApiError {
     #[error(transparent)]
     Stream(#[from] UnknownStream),
     #[error("shard {0} does not answer; ask again")]
-    ShardUnavailable(ShardNumber),
+    ShardUnavailable(ShardAddress),
 }
 
 impl HttpError for ApiError {

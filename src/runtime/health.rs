@@ -26,6 +26,7 @@ use crate::ingest::error::IngestError;
 use crate::ingest::tenant_cache::TenantEntry;
 use crate::model::placement::ShardNumber;
 use crate::model::replay::ReplayError;
+use crate::model::shard_address::{Jurisdiction, ShardAddress};
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
 use crate::ops::health::diagnosis::AskedTenant;
@@ -87,8 +88,9 @@ fn state(stream: &Stream) -> StreamState {
 thread_local! {
     /// The last answer for anyone, in this isolate.
     static ANSWERED: RefCell<Option<Answered>> = const { RefCell::new(None) };
-    /// The reports that were last read.
-    static KNOWN: RefCell<Option<(Milliseconds, Vec<u8>)>> = const { RefCell::new(None) };
+    /// The reports that were last read of each jurisdiction, and when.
+    static KNOWN: RefCell<[(Milliseconds, Vec<u8>); Jurisdiction::ALL.len()]> =
+        const { RefCell::new([const { (0, Vec::new()) }; Jurisdiction::ALL.len()]) };
     /// When each shard was last reported as not answering.
     static SILENT: RefCell<BTreeMap<ShardNumber, Milliseconds>> = const { RefCell::new(BTreeMap::new()) };
 }
@@ -182,7 +184,7 @@ async fn summary(config: &Config, env: &Env) -> Answered {
     if let Some(answered) = known {
         return answered;
     }
-    let views = report::views(reports(config, env).await, now_ms());
+    let views = reported(config, env).await;
     let readiness = Readiness::of(config, streams(config), views, None, worker_info(env));
     let answered = Answered {
         at: now_ms(),
@@ -199,41 +201,57 @@ async fn details(config: &Config, tenant: Option<AskedTenant<'_>>, env: &Env) ->
     let mut shards: Vec<ShardView> = match config.sharding() {
         None => Vec::new(),
         Some(sharding) => {
-            let asked = sharding.numbers().map(|number| (number, Vec::new())).collect();
+            let asked = sharding.addresses();
+            let status = ShardMethod::Status;
             let answers =
-                shard_client::shards(asked, ShardMethod::Status, PATIENCE_MS, env, config).await;
-            let view = |(number, answer): (_, Result<_, shard_client::ShardCallError>)| {
-                ShardView::of(number, answer.map_err(|why| why.to_string()))
+                shard_client::shards(asked.clone(), status, PATIENCE_MS, env, config).await;
+            let view = |(address, answer): (_, Result<_, shard_client::ShardCallError>)| {
+                ShardView::of(address, answer.map_err(|why| why.to_string()))
             };
-            sharding.numbers().zip(answers).map(view).collect()
+            asked.into_iter().zip(answers).map(view).collect()
         }
     };
     // Shards that are no longer called, because there are fewer now or delivery is direct.
-    for view in report::views(reports(config, env).await, now_ms()) {
-        if shards.iter().all(|known| known.shard != view.shard) {
+    for view in reported(config, env).await {
+        if shards.iter().all(|known| known.address != view.address) {
             shards.push(view);
         }
     }
     Readiness::of(config, streams(config), shards, tenant, worker_info(env))
 }
 
-/// Returns the shards' reports; the last known ones if they can't be read.
-async fn reports(config: &Config, env: &Env) -> Vec<ShardReport> {
-    if !get(env, "SHARD").is_object() {
-        return Vec::new();
+/// Returns the shards in trouble by their reports, of each jurisdiction.
+async fn reported(config: &Config, env: &Env) -> Vec<ShardView> {
+    let mut views = Vec::new();
+    if get(env, "SHARD").is_object() {
+        for jurisdiction in config.shard_config().jurisdictions() {
+            let reports = reports(jurisdiction, config, env).await;
+            views.extend(report::views(jurisdiction, reports, now_ms()));
+        }
     }
+    views
+}
+
+/// Returns the reports of the shards in a jurisdiction; the last known ones if they can't be read.
+async fn reports(jurisdiction: Jurisdiction, config: &Config, env: &Env) -> Vec<ShardReport> {
+    let method = ShardMethod::Reports;
     let answer =
-        shard_client::reports(ShardMethod::Reports, &[], REPORTS_PATIENCE_MS, env, config).await;
+        shard_client::reports(jurisdiction, method, &[], REPORTS_PATIENCE_MS, env, config).await;
+    let index = jurisdiction as usize;
     let read = answer.map_err(|why| why.to_string()).and_then(|bytes| {
         let reports = ShardReport::decode_list(&bytes).ok_or("the answer can't be read")?;
-        KNOWN.set(Some((now_ms(), bytes)));
+        KNOWN.with_borrow_mut(|known| {
+            if let Some(known) = known.get_mut(index) {
+                *known = (now_ms(), bytes);
+            }
+        });
         Ok(reports)
     });
     read.unwrap_or_else(|why| {
         log::error(Component::Shard, format_args!("what shards report is not known: {why}"));
         KNOWN
             .with_borrow(|known| {
-                let (at, bytes) = known.as_ref()?;
+                let (at, bytes) = known.get(index)?;
                 let holds = is_ahead(at.saturating_add(STALE_MS), now_ms(), STALE_MS);
                 holds.then(|| ShardReport::decode_list(bytes)).flatten()
             })
@@ -260,19 +278,21 @@ pub fn silent(shard: ShardNumber, env: &Env) {
     let env = env.clone();
     tasks::spawn(async move {
         let Ok(config) = bindings::config(&env) else { return };
-        let status =
-            shard_client::shard(shard, ShardMethod::Status, &[], PATIENCE_MS, &env, &config).await;
+        let jurisdiction = config.shard_config().jurisdiction;
+        let address = ShardAddress { number: shard, jurisdiction };
+        let status = ShardMethod::Status;
+        let status = shard_client::shard(address, status, &[], PATIENCE_MS, &env, &config).await;
         if status.is_ok() {
             return;
         }
         let body = ShardReport { shard, at: now, how: ShardCondition::Silent }.encode();
+        let (method, patience_ms) = (ShardMethod::Report, REPORTS_PATIENCE_MS);
         let sent =
-            shard_client::reports(ShardMethod::Report, &body, REPORTS_PATIENCE_MS, &env, &config)
-                .await;
+            shard_client::reports(jurisdiction, method, &body, patience_ms, &env, &config).await;
         if let Err(why) = sent {
             log::error(
                 Component::Shard,
-                format_args!("that {shard} does not answer was not reported: {why}"),
+                format_args!("that {address} does not answer was not reported: {why}"),
             );
         }
     });

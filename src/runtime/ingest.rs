@@ -322,7 +322,7 @@ impl<'a> IngestHandler<'a> {
         metrics::request(&self.request.env, &self.summary, &self.config.log);
         if self.config.has_inspector {
             let report = self.inspector_report(batch, error);
-            inspector_object::report(&self.request.env, report).await;
+            inspector_object::report(&self.request.env, self.config, report).await;
         }
     }
 

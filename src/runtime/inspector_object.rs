@@ -19,6 +19,7 @@ use super::storage::Sqlite;
 use super::{bindings, shard_client};
 use crate::base::clock::{Milliseconds, is_ahead};
 use crate::base::json::from_json;
+use crate::config::Config;
 use crate::config::operator_keys::OperatorRole;
 use crate::model::endpoint::{InspectorQuery, InspectorRoute, ROOT};
 use crate::model::event::EventIdGenerator;
@@ -59,13 +60,13 @@ fn remember(not_kept: Unreported) {
 /// Reports a request to the object. This happens before the answer, so that a client that has its
 /// answer finds its entries. Requests that could not be reported are counted in the next report or
 /// query.
-pub async fn report(env: &Env, mut report: InspectorReport) {
+pub async fn report(env: &Env, config: &Config, mut report: InspectorReport) {
     let this = Unreported { requests: 1, last_at: now_ms() };
     if is_ahead(PAUSED_UNTIL.get(), now_ms(), PAUSE_MS) {
         return remember(this);
     }
     report.not_kept = UNREPORTED.take();
-    if let Err(why) = send(&report, env).await {
+    if let Err(why) = send(&report, env, config).await {
         remember(this);
         report.not_kept.into_iter().for_each(remember);
         PAUSED_UNTIL.set(now_ms().saturating_add(PAUSE_MS));
@@ -73,8 +74,12 @@ pub async fn report(env: &Env, mut report: InspectorReport) {
     }
 }
 
-async fn send(report: &InspectorReport, env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    object(REPORT, &json(report), env).await
+async fn send(
+    report: &InspectorReport,
+    env: &Env,
+    config: &Config,
+) -> Result<Vec<u8>, ShardCallError> {
+    object(REPORT, &json(report), env, config).await
 }
 
 /// Answers a request to the inspector.
@@ -113,12 +118,13 @@ pub async fn answer(
             if let Some(not_kept) = UNREPORTED.take() {
                 let report =
                     InspectorReport { not_kept: Some(not_kept), ..InspectorReport::default() };
-                if let Err(why) = send(&report, env).await {
+                if let Err(why) = send(&report, env, &config).await {
                     remember(not_kept);
                     return Err(away(why));
                 }
             }
-            let answer = object(api.name(), head.query.as_bytes(), env).await.map_err(away)?;
+            let query = head.query.as_bytes();
+            let answer = object(api.name(), query, env, &config).await.map_err(away)?;
             inspected(&answer)
         }
     }
@@ -150,8 +156,13 @@ async fn file(name: &str, kind: &str, env: &Env) -> Result<Reply, ApiError> {
         .body(bytes))
 }
 
-async fn object(method: &str, body: &[u8], env: &Env) -> Result<Vec<u8>, ShardCallError> {
-    shard_client::inspector(method, body, PATIENCE_MS, env).await
+async fn object(
+    method: &str,
+    body: &[u8],
+    env: &Env,
+    config: &Config,
+) -> Result<Vec<u8>, ShardCallError> {
+    shard_client::inspector(method, body, PATIENCE_MS, env, config).await
 }
 
 /// The Durable Object that keeps the entries. It may be evicted at any time, and then continues

@@ -76,6 +76,7 @@ extern "C" {
         this: &Host,
         operation: OperationId,
         namespace: &JsValue,
+        jurisdiction: Option<&str>,
         name: &str,
         location_hint: Option<&str>,
         method: &str,
@@ -360,6 +361,9 @@ pub enum ObjectError {
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectAddress<'a> {
     pub namespace: &'a JsValue,
+    /// Where it may be, if not in any place.
+    pub jurisdiction: Option<&'a str>,
+    /// Differs by jurisdiction, too.
     pub name: &'a str,
     /// Where to create the object if it does not exist.
     pub location_hint: Option<&'a str>,
@@ -372,10 +376,10 @@ pub async fn call(
     body: Vec<u8>,
     milliseconds: u64,
 ) -> Result<ObjectValue, ObjectError> {
-    let ObjectAddress { namespace, name, location_hint } = object;
+    let ObjectAddress { namespace, jurisdiction, name, location_hint } = object;
     let milliseconds = milliseconds as f64;
     let called = Operation::begin(false, |host, id| {
-        host.call(id, namespace, name, location_hint, method, &body, milliseconds);
+        host.call(id, namespace, jurisdiction, name, location_hint, method, &body, milliseconds);
     });
     drop(body);
     let answer = called.await;

@@ -1,8 +1,6 @@
 //! `/_/quarantine`: reads and deletes quarantined records, and quarantines the records stored for a
 //! stream that no route names any more. Requires the operator's key.
 
-use std::ops::Range;
-
 use worker::Env;
 
 use super::error::ApiError;
@@ -14,8 +12,8 @@ use super::{bindings, shard_client};
 use crate::config::Config;
 use crate::config::operator_keys::OperatorRole;
 use crate::ingest::error::IngestError;
-use crate::model::placement::ShardNumber;
 use crate::model::replay::ReplayError;
+use crate::model::shard_address::ShardAddress;
 use crate::model::stream::Stream;
 use crate::shard::protocol::quarantine::{
     InvalidQuarantineId, QuarantineId, QuarantineRow, UnknownStream, stream_of_query,
@@ -93,12 +91,10 @@ async fn next_after(
     env: &Env,
 ) -> Result<QuarantineAnswer, ApiError> {
     let first = stream.map(|stream| Spill::quarantine_prefix(&stream)).unwrap_or_default();
-    let QuarantineId { shard: from, key } = after.unwrap_or_default();
-    let mut after_key = key.max(first.clone());
-    for shard in shards(config, env) {
-        if shard < from {
-            continue;
-        }
+    let (from, key) = after.map(|after| (after.shard, after.key)).unzip();
+    let mut after_key = key.unwrap_or_default().max(first.clone());
+    let is_earlier = |shard: &ShardAddress| from.is_some_and(|from| *shard != from);
+    for shard in shards(config, env).into_iter().skip_while(is_earlier) {
         let bytes = ask(shard, ShardMethod::Quarantine, &after_key, config, env).await?;
         let row = QuarantineRow::decode(&bytes).map_err(|error| away(shard, &error.to_string()))?;
         if let Some(QuarantineRow { key, lines }) = row.filter(|row| row.key.starts_with(&first)) {
@@ -110,15 +106,15 @@ async fn next_after(
 }
 
 /// The shards that can be called. In direct delivery they may still have quarantined records.
-fn shards(config: &Config, env: &Env) -> Range<ShardNumber> {
+fn shards(config: &Config, env: &Env) -> Vec<ShardAddress> {
     match bindings::get(env, "SHARD").is_object() {
-        true => config.shard_config().numbers(),
-        false => 0..0,
+        true => config.shard_config().addresses(),
+        false => Vec::new(),
     }
 }
 
 async fn ask(
-    shard: ShardNumber,
+    shard: ShardAddress,
     question: ShardMethod,
     body: &[u8],
     config: &Config,
@@ -128,7 +124,7 @@ async fn ask(
     answer.map_err(|why| away(shard, &why.to_string()))
 }
 
-fn away(shard: ShardNumber, why: &str) -> ApiError {
+fn away(shard: ShardAddress, why: &str) -> ApiError {
     log::error(Component::Shard, format_args!("cannot read the quarantine of {shard}: {why}"));
     ApiError::ShardUnavailable(shard)
 }

@@ -7,6 +7,7 @@ use super::bindings;
 use super::io::{self, ObjectAddress, ObjectError, ObjectValue};
 use crate::config::Config;
 use crate::model::placement::{ShardNumber, location_hint};
+use crate::model::shard_address::{Jurisdiction, ShardAddress};
 use crate::shard::protocol::batch_response::BatchResponse;
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest};
@@ -21,6 +22,8 @@ pub enum ShardMethod {
     ExportSessions,
     /// Grants events of a tenant's quota, in the tenant's home.
     LeaseQuota,
+    /// Returns the count of a tenant, whose home is in another jurisdiction now.
+    HandOverQuota,
     Status,
     /// Returns the next quarantined row.
     Quarantine,
@@ -35,10 +38,11 @@ pub enum ShardMethod {
 }
 
 impl ShardMethod {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Batch,
         Self::ExportSessions,
         Self::LeaseQuota,
+        Self::HandOverQuota,
         Self::Status,
         Self::Quarantine,
         Self::DeleteQuarantined,
@@ -53,6 +57,7 @@ impl ShardMethod {
             Self::Batch => "batch",
             Self::ExportSessions => "export_sessions",
             Self::LeaseQuota => "lease_quota",
+            Self::HandOverQuota => "hand_over_quota",
             Self::Status => "status",
             Self::Quarantine => "quarantine",
             Self::DeleteQuarantined => "delete_quarantined",
@@ -97,7 +102,8 @@ pub async fn batch(
     env: &Env,
     config: &Config,
 ) -> Result<BatchResponse, ShardCallError> {
-    match of_shard(number, ShardMethod::Batch, body, milliseconds, env, config).await? {
+    let shard = ShardAddress { number, jurisdiction: config.shard_config().jurisdiction };
+    match of_shard(shard, ShardMethod::Batch, body, milliseconds, env, config).await? {
         ObjectValue::Number(usual) => Ok(BatchResponse::of_number(usual, count)),
         ObjectValue::Bytes(bytes) => {
             BatchResponse::decode(&bytes, count).map_err(|error| ShardError::from(error).into())
@@ -105,45 +111,47 @@ pub async fn batch(
     }
 }
 
-/// Calls several shards concurrently. Returns their answers in the same order.
+/// Asks several shards the same, concurrently. Returns their answers in the same order.
 pub async fn shards(
-    asked: Vec<(ShardNumber, Vec<u8>)>,
+    asked: Vec<ShardAddress>,
     question: ShardMethod,
     milliseconds: u64,
     env: &Env,
     config: &Config,
 ) -> Vec<Result<Vec<u8>, ShardCallError>> {
-    join_all(asked.into_iter().map(async |(number, body)| {
-        shard(number, question, &body, milliseconds, env, config).await
-    }))
+    join_all(
+        asked
+            .into_iter()
+            .map(async |address| shard(address, question, &[], milliseconds, env, config).await),
+    )
     .await
 }
 
 pub async fn shard(
-    number: ShardNumber,
+    address: ShardAddress,
     question: ShardMethod,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
-    bytes(of_shard(number, question, body.to_vec(), milliseconds, env, config).await?)
+    bytes(of_shard(address, question, body.to_vec(), milliseconds, env, config).await?)
 }
 
 async fn of_shard(
-    number: ShardNumber,
+    address: ShardAddress,
     method: ShardMethod,
     body: Vec<u8>,
     milliseconds: u64,
     env: &Env,
     config: &Config,
 ) -> Result<ObjectValue, ShardCallError> {
-    let (name, hint) = (format!("shard-{number}"), location_hint(&config.aws.region));
-    call("SHARD", &name, hint, method.name(), body, milliseconds, env).await
+    let object = (address.jurisdiction, address.object_name());
+    call("SHARD", object, Some(config), method.name(), body, milliseconds, env).await
 }
 
 /// How long a tenant's home may take to answer, in milliseconds.
-const QUOTA_MS: u64 = 2_000;
+pub const QUOTA_MS: u64 = 2_000;
 
 /// Asks the home of a tenant for events of its quota.
 pub async fn lease_quota(
@@ -151,22 +159,25 @@ pub async fn lease_quota(
     env: &Env,
     config: &Config,
 ) -> Result<LeaseGrant, ShardCallError> {
-    let home = ledger::home_of(&request.tenant);
+    let home = ledger::home_of(&request.tenant, config.shard_config().jurisdiction);
     let answer =
         shard(home, ShardMethod::LeaseQuota, &request.encode(), QUOTA_MS, env, config).await?;
     LeaseGrant::decode(&answer).map_err(|error| ShardError::from(error).into())
 }
 
-/// Calls the object for reports. It has the class of the shards, but is none.
+/// Calls the object for the reports of the shards in `jurisdiction`. It has the class of the shards,
+/// but is none.
 pub async fn reports(
+    jurisdiction: Jurisdiction,
     question: ShardMethod,
     body: &[u8],
     milliseconds: u64,
     env: &Env,
     config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
-    let hint = location_hint(&config.aws.region);
-    bytes(call("SHARD", "reports", hint, question.name(), body.to_vec(), milliseconds, env).await?)
+    let object = (jurisdiction, object_name("reports", jurisdiction));
+    let body = body.to_vec();
+    bytes(call("SHARD", object, Some(config), question.name(), body, milliseconds, env).await?)
 }
 
 /// Calls the object of the inspector.
@@ -175,22 +186,41 @@ pub async fn inspector(
     body: &[u8],
     milliseconds: u64,
     env: &Env,
+    config: &Config,
 ) -> Result<Vec<u8>, ShardCallError> {
-    bytes(call("INSPECTOR", "inspector", None, method, body.to_vec(), milliseconds, env).await?)
+    let jurisdiction = config.shard_config().jurisdiction;
+    let object = (jurisdiction, object_name("inspector", jurisdiction));
+    bytes(call("INSPECTOR", object, None, method, body.to_vec(), milliseconds, env).await?)
 }
 
-/// Calls a method of the object `name` of the namespace `binding`.
+/// Returns the name of an object of which each jurisdiction has one.
+fn object_name(name: &str, jurisdiction: Jurisdiction) -> String {
+    match jurisdiction.restriction() {
+        None => name.to_owned(),
+        Some(jurisdiction) => format!("{name}-{jurisdiction}"),
+    }
+}
+
+/// Calls a method of an object of the namespace `binding`, by its jurisdiction and its name. If
+/// `near` is given, an object that may be in any place is created near its streams. Cloudflare
+/// documents no hint within a jurisdiction.
 async fn call(
     binding: &str,
-    name: &str,
-    location_hint: Option<&str>,
+    (jurisdiction, name): (Jurisdiction, String),
+    near: Option<&Config>,
     method: &str,
     body: Vec<u8>,
     milliseconds: u64,
     env: &Env,
 ) -> Result<ObjectValue, ShardCallError> {
     let namespace = bindings::get(env, binding);
-    let object = ObjectAddress { namespace: &namespace, name, location_hint };
+    let near = near.filter(|_| jurisdiction.is_none());
+    let object = ObjectAddress {
+        namespace: &namespace,
+        jurisdiction: jurisdiction.restriction(),
+        name: &name,
+        location_hint: near.and_then(|config| location_hint(&config.aws.region)),
+    };
     Ok(io::call(object, method, body, milliseconds).await?)
 }
 

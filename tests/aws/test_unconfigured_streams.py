@@ -13,7 +13,7 @@ import pytest
 
 from deploy import STREAM_OUTPUTS, DeployError, Deployment, options
 from ministack_process import HOST
-from unconfigured_streams import BacklogUnknownError, dropped, warning
+from unconfigured_streams import BacklogUnknownError, dropped, forgotten, warning, warning_of_forgotten
 from wrangler import WorkerSettings
 
 KEY = "k" * 32
@@ -71,6 +71,34 @@ def test_records_of_all_shards_for_dropped_streams_are_summed(
 
 
 @pytest.mark.parametrize(
+    ("there", "table", "expected"),
+    [
+        ([None], {}, set()),
+        ([None], {"jurisdiction": "eu", "previous_jurisdiction": "none"}, set()),
+        ([None], {"jurisdiction": "eu"}, {"none"}),
+        (["eu"], {}, {"eu"}),
+        (["eu"], {"jurisdiction": "none", "previous_jurisdiction": "us"}, {"eu"}),
+        # The end of a move, and no shards.
+        (["eu", None], {"jurisdiction": "eu"}, set()),
+        ([], {"jurisdiction": "eu"}, set()),
+    ],
+)
+def test_a_forgotten_jurisdiction_is_seen(
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    there: list[str | None],
+    table: dict[str, str],
+    expected: set[str],
+) -> None:
+    monkeypatch.setenv("HEADWATER_OPERATOR_KEY", KEY)
+    shards = [shard() | ({"jurisdiction": name} if name else {}) for name in there]
+    url = serve({"ready": True, "delivery": "sharded", "shards": shards})
+    assert forgotten(url, table) == expected
+    if expected:
+        assert f'add previous_jurisdiction = "{min(expected)}" to' in warning_of_forgotten(expected)
+
+
+@pytest.mark.parametrize(
     ("body", "status", "why"),
     [
         (b"<p>no", 404, "/readyz answers 404"),
@@ -78,6 +106,7 @@ def test_records_of_all_shards_for_dropped_streams_are_summed(
         ([], 200, "was not answered by a Headwater worker"),
         ({"ready": False, "problems": ["A"], "summary": "not ready: A"}, 503, "not configured: not ready: A"),
         ({"ready": True, "delivery": "sharded", "shards": [{"shard": 3, "problem": "x"}]}, 200, "shard 3 does not answer"),
+        ({"ready": True, "shards": [{"shard": 3, "jurisdiction": "eu", "problem": "x"}]}, 200, "shard eu-3 does not answer"),
     ],
     ids=str,
 )  # fmt: skip

@@ -7,7 +7,7 @@ use super::format::{Timestamp, count, span};
 use super::shard::{ShardState, ShardView};
 use super::stream::{StreamCondition, StreamState};
 use crate::config::Config;
-use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 use crate::model::stream::Stream;
 use crate::pipeline::route::Routes;
 
@@ -20,7 +20,7 @@ pub struct Diagnosis {
     /// The failing streams, those that an operator has to fix first.
     pub failing: Vec<FailingStream>,
     /// The shards that do not answer.
-    pub silent: Vec<ShardNumber>,
+    pub silent: Vec<ShardAddress>,
     /// The spill of all shards, if there are shards.
     pub spilled: Option<Spilled>,
     /// The streams with spilled records that no route names any more.
@@ -107,7 +107,7 @@ pub struct Spilled {
     /// The largest used share of a shard's spill capacity, in per cent.
     pub used_percent: u64,
     /// The shards whose spill is full.
-    pub full: Vec<ShardNumber>,
+    pub full: Vec<ShardAddress>,
     /// The tenants that have their share of a shard's spill, each once.
     pub full_tenants: Vec<String>,
     /// The number of quarantined records.
@@ -165,7 +165,7 @@ impl Diagnosis {
             streams: streams.len(),
             unknown: streams.iter().filter(is_unknown).count(),
             failing,
-            silent: shards.into_iter().flatten().filter(is_silent).map(|it| it.shard).collect(),
+            silent: shards.into_iter().flatten().filter(is_silent).map(|it| it.address).collect(),
             spilled,
             stranded,
             any_open,
@@ -291,7 +291,7 @@ impl FailingStream {
 
 impl Spilled {
     fn of(shards: &[ShardView]) -> Self {
-        let states = || shards.iter().filter_map(|shard| Some((shard.shard, shard.state()?)));
+        let states = || shards.iter().filter_map(|shard| Some((shard.address, shard.state()?)));
         let waiting = |(_, state): &(_, &ShardState)| state.waiting() > 0;
         let spills = || states().flat_map(|(_, state)| &state.spill);
         let is_full = |(_, state): &(_, &ShardState)| state.room.full_at.is_some();
@@ -309,7 +309,7 @@ impl Spilled {
                 .map(|(_, state)| state.room.used_percent)
                 .max()
                 .unwrap_or_default(),
-            full: states().filter(is_full).map(|(number, _)| number).collect(),
+            full: states().filter(is_full).map(|(address, _)| address).collect(),
             full_tenants: full_tenants.into_iter().collect(),
             quarantined: states()
                 .map(|(_, state)| state.quarantined())

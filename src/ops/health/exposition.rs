@@ -56,7 +56,7 @@ const RECORDS: &str = "shard_records_total";
 type Label = (&'static str, &'static str);
 
 const VERSION: &[Label] = &[("version", "headwater"), ("deployment", "id")];
-const SHARD: &[Label] = &[("shard", "shard")];
+const SHARD: &[Label] = &[("shard", "shard"), ("jurisdiction", "jurisdiction")];
 const STREAM: &[Label] = &[("stream", "stream")];
 
 /// Objects of the answer, each with its labels.
@@ -225,7 +225,7 @@ mod tests {
         let mut of_shard = status(vec![depth(3, 250_500, 61_001)]);
         (0..7).for_each(|_| of_shard.records.add(RecordResult::Delivered));
         (0..3).for_each(|_| of_shard.records.add(RecordResult::Spilled));
-        let silent = ShardView::of(1, Err("no answer".to_owned()));
+        let silent = ShardView::of(1.into(), Err("no answer".to_owned()));
         let shards = vec![view(0, of_shard, vec![failing()]), silent];
         let config = Config::parse(settings()).unwrap();
         let readiness = Readiness::of(&config, vec![failing()], shards, None, worker());

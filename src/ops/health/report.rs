@@ -4,6 +4,9 @@
 //! A shard that is well, and was well at its last report, sends nothing. The object stores the
 //! reports. Each shard stores that it has reported trouble, so that it can report the end even
 //! after an eviction.
+//!
+//! Each jurisdiction has an object for reports of its own, so shards of the same number in two of
+//! them do not replace each other's reports.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -12,6 +15,7 @@ use super::shard::{ShardState, ShardView, SpillState};
 use crate::base::clock::Milliseconds;
 use crate::base::json::from_json::{self, FromJson, from_json};
 use crate::model::placement::ShardNumber;
+use crate::model::shard_address::{Jurisdiction, ShardAddress};
 use crate::shard::record_counts::RecordCounts;
 
 /// How long until lasting trouble is reported again, in milliseconds.
@@ -67,13 +71,13 @@ impl ShardReport {
 
     /// The key under which the report is stored. It replaces an earlier one.
     pub fn key(&self) -> Vec<u8> {
-        let kind = if self.how == ShardCondition::Silent { 2 } else { 1 };
+        let kind = if matches!(self.how, ShardCondition::Silent) { 2 } else { 1 };
         [&[kind][..], &self.shard.to_be_bytes()].concat()
     }
 
     /// Whether the report only ends an earlier one.
     pub fn is_of_the_end(&self) -> bool {
-        self.how == ShardCondition::Well
+        matches!(self.how, ShardCondition::Well)
     }
 
     /// Joins encoded reports into the answer of the object.
@@ -90,15 +94,20 @@ impl ShardReport {
     }
 }
 
-/// Returns the shards in trouble at `now`.
-pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
+/// Returns the shards in trouble at `now`, of the jurisdiction whose object has these reports.
+pub fn views(
+    jurisdiction: Jurisdiction,
+    reports: Vec<ShardReport>,
+    now: Milliseconds,
+) -> Vec<ShardView> {
     let mut views: Vec<ShardView> = Vec::new();
-    for ShardReport { shard, at, how } in reports {
+    for ShardReport { shard: number, at, how } in reports {
+        let address = ShardAddress { number, jurisdiction };
         let age_ms = now.saturating_sub(at);
         let view = match how {
             ShardCondition::Well => continue,
             ShardCondition::Silent if age_ms >= SILENT_MS => continue,
-            ShardCondition::Silent => ShardView::of_state(shard, Err("no answer".to_owned())),
+            ShardCondition::Silent => ShardView::of_state(address, Err("no answer".to_owned())),
             ShardCondition::Troubled(state) => {
                 let older = |spill: SpillState| SpillState {
                     oldest_age_s: match spill.records {
@@ -111,10 +120,10 @@ pub fn views(reports: Vec<ShardReport>, now: Milliseconds) -> Vec<ShardView> {
                 // Counts of a report are older than what the shard may have answered, and a counter
                 // that falls to anything but 0 is read as new records.
                 let records = RecordCounts::default();
-                ShardView::of_state(shard, Ok(ShardState { spill, records, ..state }))
+                ShardView::of_state(address, Ok(ShardState { spill, records, ..state }))
             }
         };
-        match views.iter_mut().find(|known| known.shard == shard) {
+        match views.iter_mut().find(|known| known.address == address) {
             // The earlier report is outdated if the shard does not answer now.
             Some(known) if view.state().is_none() => *known = view,
             Some(_) => {}
@@ -274,15 +283,16 @@ mod tests {
             ShardReport::list(&[stored, br#"{"shard":5,"how":"later"}"#.to_vec(), other.encode()]);
         let reports = ShardReport::decode_list(&list).unwrap();
         assert_eq!(ShardReport::decode_list(b"{"), None);
-        let views = views(reports, 71_000);
+        let views = views(Jurisdiction::Eu, reports, 71_000);
         let [troubled, silent] = views.as_slice() else { panic!("{views:?}") };
         let state = troubled.state().unwrap();
-        assert_eq!((troubled.shard, state.spill[0].oldest_age_s), (3, 66));
+        assert_eq!((troubled.address.number, state.spill[0].oldest_age_s), (3, 66));
+        assert_eq!(troubled.address.jurisdiction, Jurisdiction::Eu);
         assert_eq!(state.records, RecordCounts::default());
         assert_eq!(state.spill[0].owner, Some(Owner::Stream));
         let streams: Vec<&str> = state.streams.iter().map(|it| it.stream.as_str()).collect();
         assert_eq!(streams, ["firehose:events"]);
-        assert!(silent.shard == 4 && silent.state().is_none());
+        assert!(silent.address.number == 4 && silent.state().is_none());
     }
 
     #[test]
@@ -293,7 +303,7 @@ mod tests {
         assert_eq!(report(ShardCondition::Well, 0).key(), report(troubled(), 0).key());
         for (silent_at, is_silent) in [(10_000, true), (9_999, false)] {
             let reports = vec![report(troubled(), 0), report(ShardCondition::Silent, silent_at)];
-            let views = views(reports, 99_999);
+            let views = views(Jurisdiction::None, reports, 99_999);
             let [view] = views.as_slice() else { panic!("{views:?}") };
             assert_eq!(view.state().is_none(), is_silent, "{silent_at}");
         }

@@ -9,7 +9,7 @@ use super::format::{Timestamp, count};
 use super::stream::StreamState;
 use crate::base::clock::Milliseconds;
 use crate::base::json::from_json::{self, from_json};
-use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 use crate::shard::ShardStatus;
 use crate::shard::quotas::leases::OverQuota;
 use crate::shard::record_counts::RecordCounts;
@@ -218,7 +218,8 @@ fn full_in_s(left: u64, depths: &[BacklogStats]) -> Option<u64> {
 /// A shard and its state.
 #[derive(Debug, Serialize)]
 pub struct ShardView {
-    pub shard: ShardNumber,
+    #[serde(flatten)]
+    pub address: ShardAddress,
     actions: Vec<String>,
     #[serde(flatten)]
     pub answer: ShardAnswer,
@@ -239,25 +240,25 @@ pub enum ShardAnswer {
 
 impl ShardView {
     /// Builds the view from the answer of a shard, or from the reason for which there is none.
-    pub fn of(shard: ShardNumber, answer: Result<Vec<u8>, String>) -> Self {
+    pub fn of(address: ShardAddress, answer: Result<Vec<u8>, String>) -> Self {
         let state = answer.and_then(|bytes| {
             let state = from_json::read(&String::from_utf8_lossy(&bytes));
             state.ok_or_else(|| "its answer is no status".to_owned())
         });
-        Self::of_state(shard, state)
+        Self::of_state(address, state)
     }
 
     /// Builds the view from the state of a shard, or from the reason for which there is none.
-    pub fn of_state(shard: ShardNumber, state: Result<ShardState, String>) -> Self {
+    pub fn of_state(address: ShardAddress, state: Result<ShardState, String>) -> Self {
         let answer = match state {
             Err(problem) => ShardAnswer::Silent { problem },
             Ok(mut state) => {
-                let of_shard = |stream: StreamState| stream.from_source(format!("shard {shard}"));
+                let of_shard = |stream: StreamState| stream.from_source(format!("shard {address}"));
                 state.streams = state.streams.into_iter().map(of_shard).collect();
                 ShardAnswer::Answered(state)
             }
         };
-        Self { shard, actions: actions(&answer), answer }
+        Self { address, actions: actions(&answer), answer }
     }
 
     /// Adds the advice about its streams.
@@ -282,7 +283,7 @@ impl ShardView {
 
     /// The advice about the shard, without that about its streams.
     pub fn actions(&self) -> impl Iterator<Item = String> + '_ {
-        self.actions.iter().map(|action| format!("shard {}: {action}", self.shard))
+        self.actions.iter().map(|action| format!("shard {}: {action}", self.address))
     }
 }
 
@@ -320,6 +321,7 @@ pub(crate) mod tests {
 
     use super::super::cause::tests::refused;
     use super::*;
+    use crate::model::placement::ShardNumber;
     use crate::model::stream::Stream;
 
     /// The spill of a stream that has failed.
@@ -352,7 +354,7 @@ pub(crate) mod tests {
         streams: Vec<StreamState>,
     ) -> ShardView {
         let state = ShardState::of(status, streams, 1_000_000);
-        ShardView::of(shard, Ok(serde_json::to_vec(&state).unwrap()))
+        ShardView::of(shard.into(), Ok(serde_json::to_vec(&state).unwrap()))
     }
 
     #[test]
@@ -401,7 +403,8 @@ pub(crate) mod tests {
             (Err("no answer in time".to_owned()), "no answer in time"),
             (Ok(b"{}".to_vec()), "its answer is no status"),
         ] {
-            let ShardAnswer::Silent { problem: found } = ShardView::of(3, answer).answer else {
+            let ShardAnswer::Silent { problem: found } = ShardView::of(3.into(), answer).answer
+            else {
                 panic!()
             };
             assert_eq!(found, problem);
@@ -413,7 +416,7 @@ pub(crate) mod tests {
         let status = r#"{"buffer_bytes":0,"devices":1,"seen":2,"spill":[{"stream":"firehose:a","records":3,
             "bytes":4,"oldest_age_s":5,"quarantined":0}],"unreadable":0,
             "streams":[{"stream":"firehose:a","paused":false}]}"#;
-        let view = ShardView::of(0, Ok(status.into()));
+        let view = ShardView::of(0.into(), Ok(status.into()));
         assert_eq!(view.state().map(ShardState::waiting), Some(3));
     }
 
@@ -421,7 +424,7 @@ pub(crate) mod tests {
     fn a_shard_of_the_version_after_is_understood_too() {
         let status = r#"{"buffer_bytes":0,"devices":1,"seen":2,"new":1,"spill":[],"unreadable":0,
             "streams":[{"stream":"firehose:a","problem":"Melted","cause":"melted","later":{}}]}"#;
-        let view = ShardView::of(0, Ok(status.into()));
+        let view = ShardView::of(0.into(), Ok(status.into()));
         let [stream] = view.state().unwrap().streams.as_slice() else { panic!() };
         assert_eq!(
             (stream.cause, stream.problem.as_deref()),

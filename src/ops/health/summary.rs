@@ -4,7 +4,7 @@
 use super::diagnosis::{Diagnosis, FailingStream, Spilled, WaitingStream};
 use super::format::{Timestamp, count, span};
 use crate::config::STORE;
-use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 
 /// Age of the last delivery attempt after which the summary mentions it, in seconds.
 const STALE_S: u64 = 300;
@@ -198,8 +198,8 @@ fn of_streams(waiting: &[WaitingStream]) -> String {
     }
 }
 
-/// Names shards by their numbers, or counts them if they are many.
-fn named(shards: &[ShardNumber], names: Names) -> String {
+/// Names shards by their addresses, or counts them if they are many.
+fn named(shards: &[ShardAddress], names: Names) -> String {
     match shards {
         [_] if names == Names::Withheld => "a shard".to_owned(),
         many if names == Names::Withheld => count(many.len() as u64, "shard"),

@@ -9,7 +9,7 @@ import { exchange } from "./http_call.js";
  * @typedef {{ resolve(value: any): void, waitUntil(work: Promise<unknown>): void }} Caller the promise of a request or of an object's method
  * @typedef {number | Uint8Array | { error: Uint8Array }} ObjectAnswer
  * @typedef {{ call(method: string, body: Uint8Array): Promise<ObjectAnswer> }} ObjectStub
- * @typedef {{ idFromName(name: string): unknown, get(id: unknown, options?: { locationHint: string }): ObjectStub }} Namespace
+ * @typedef {{ idFromName(name: string): unknown, get(id: unknown, options?: { locationHint: string }): ObjectStub, jurisdiction(name: string): Namespace }} Namespace
  */
 
 const EMPTY = new Uint8Array(0);
@@ -180,14 +180,18 @@ export class Host {
    *
    * @param {number} operation
    * @param {Namespace} namespace
+   * @param {string | undefined} jurisdiction of the object, if it has one
    * @param {string} name of the object
    * @param {string | undefined} locationHint where to create the object if it does not exist
    * @param {string} method
    * @param {Uint8Array} body
    * @param {number} milliseconds
    */
-  call(operation, namespace, name, locationHint, method, body, milliseconds) {
-    const stub = () => namespace.get(namespace.idFromName(name), locationHint ? { locationHint } : undefined);
+  call(operation, namespace, jurisdiction, name, locationHint, method, body, milliseconds) {
+    const stub = () => {
+      const objects = jurisdiction ? within(namespace, jurisdiction) : namespace;
+      return objects.get(objects.idFromName(name), locationHint ? { locationHint } : undefined);
+    };
     this.#complete(operation, call(stub, method, body.slice(), milliseconds));
   }
 
@@ -373,6 +377,24 @@ async function forward(method, url, headers, body, milliseconds) {
     return [response.status, 0, EMPTY];
   } catch {
     return NOTHING;
+  }
+}
+
+/**
+ * Returns the objects of a jurisdiction. workerd alone, as on a machine of yours, has none and says so; the names of the
+ * objects differ there all the same. Any other error passes: no object may be outside of its jurisdiction.
+ * Source: https://github.com/cloudflare/workerd/blob/main/src/workerd/server/actor-id-impl.c%2B%2B
+ *
+ * @param {Namespace} namespace
+ * @param {string} jurisdiction
+ */
+function within(namespace, jurisdiction) {
+  try {
+    return namespace.jurisdiction(jurisdiction);
+  } catch (error) {
+    const { message } = /** @type {Error} */ (error);
+    if (message !== "Jurisdiction restrictions are not implemented in workerd.") throw error;
+    return namespace;
   }
 }
 

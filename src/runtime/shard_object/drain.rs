@@ -134,7 +134,7 @@ impl ShardObject {
 
     /// Returns the shard's member of `set`.
     fn member_of(&self, set: &StreamSet) -> Stream {
-        deliver::member_for(self.number.unwrap_or_default(), set)
+        deliver::member_for(self.own_number(), set)
     }
 
     /// Delivers a batch, and applies its report.

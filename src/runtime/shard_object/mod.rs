@@ -32,6 +32,7 @@ use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::stats::DeliveryStats;
 use crate::delivery::stream_delivery::DeliveryReport;
 use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 use crate::model::stream::Stream;
 use crate::ops::health::report::Reporter;
 use crate::shard;
@@ -82,8 +83,8 @@ struct ShardObject {
     storage: Sqlite,
     /// The name by which it is called.
     name: String,
-    /// Its number, if its name has one.
-    number: Option<ShardNumber>,
+    /// Its address, if its name has one.
+    address: Option<ShardAddress>,
     env: Env,
     /// Loaded at the first request.
     loaded: RefCell<Option<(Rc<Config>, Sqlite)>>,
@@ -122,7 +123,7 @@ impl Shard {
         Self {
             inner: Rc::new(ShardObject {
                 storage: Sqlite::of(storage),
-                number: name.strip_prefix("shard-").and_then(|number| number.parse().ok()),
+                address: ShardAddress::of_object(&name),
                 name,
                 env,
                 loaded: RefCell::default(),
@@ -155,7 +156,8 @@ impl Shard {
                     Err(error) => Err(error),
                 },
                 Some(ShardMethod::ExportSessions) => inner.export_sessions(&body),
-                Some(ShardMethod::LeaseQuota) => inner.grant_quota(&body),
+                Some(ShardMethod::LeaseQuota) => inner.grant_quota(&body).await,
+                Some(ShardMethod::HandOverQuota) => inner.hand_over_quota(&body),
                 Some(ShardMethod::Status) => inner.status(),
                 Some(ShardMethod::Quarantine) => inner.quarantined(&body),
                 Some(ShardMethod::DeleteQuarantined) => inner.delete_quarantined(&body),
@@ -199,7 +201,7 @@ impl ShardObject {
             let storage = self.storage.clone();
             storage.open()?;
             let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?
-                .with_number(self.number.unwrap_or_default());
+                .with_number(self.own_number());
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);
             // The alarm also reports changes from while the shard was not loaded.
@@ -506,7 +508,7 @@ impl ShardObject {
         let answers = join_all(asked.iter().map(async |(number, body)| {
             let _slot = self.gate.enter(CallPurpose::Caller).await;
             shard_client::shard(
-                *number,
+                config.shard_config().previous_address(*number),
                 ShardMethod::ExportSessions,
                 body,
                 EXPORT_SESSIONS_MS,

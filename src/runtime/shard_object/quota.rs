@@ -8,20 +8,20 @@ use futures_channel::oneshot;
 use futures_util::future::join_all;
 
 use super::ShardObject;
-use crate::base::clock::Milliseconds;
 use crate::config::Config;
 use crate::delivery::call_slots::CallPurpose;
 use crate::model::placement::ShardNumber;
 use crate::model::quota::ItemTenant;
 use crate::runtime::bindings::{now_ms, random};
 use crate::runtime::log::{self, Component};
+use crate::runtime::shard_client::{QUOTA_MS, ShardMethod};
 use crate::runtime::storage::Sqlite;
 use crate::runtime::{io, shard_client, tasks};
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest};
 use crate::shard::quotas::leases::ReserveStep;
-use crate::shard::quotas::ledger;
+use crate::shard::quotas::ledger::{self, LedgerError};
 use crate::shard::quotas::reserve::{ItemCharge, QuotaReserve};
 
 impl ShardObject {
@@ -91,14 +91,21 @@ impl ShardObject {
     }
 
     /// Answers a question to this shard as the home of a tenant.
-    pub(super) fn grant_quota(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
+    pub(super) async fn grant_quota(&self, body: &[u8]) -> Result<Vec<u8>, ShardError> {
         let (config, storage) = self.load()?;
         let request = LeaseRequest::decode(body)?;
-        Ok(grant(&request, &config, &storage, now_ms())?.encode())
+        let grant = self.grant(&request, &config, &storage).await.map_err(ShardError::Other)?;
+        Ok(grant.encode())
     }
 
-    fn own_number(&self) -> ShardNumber {
-        self.number.unwrap_or_default()
+    /// Returns a tenant's count, for its home in another jurisdiction.
+    pub(super) fn hand_over_quota(&self, key: &[u8]) -> Result<Vec<u8>, ShardError> {
+        let (_, storage) = self.load()?;
+        Ok(ledger::hand_over(&storage, key)?)
+    }
+
+    pub(super) fn own_number(&self) -> ShardNumber {
+        self.address.unwrap_or_default().number
     }
 
     /// Asks the home of a tenant, and applies its answer.
@@ -108,8 +115,9 @@ impl ShardObject {
         config: &Config,
         storage: &Sqlite,
     ) -> Result<(), ShardError> {
-        let answer = match ledger::home_of(&request.tenant) == self.own_number() {
-            true => grant(request, config, storage, now_ms()).map_err(|error| error.to_string()),
+        let home = ledger::home_of(&request.tenant, config.shard_config().jurisdiction);
+        let answer = match Some(home) == self.address {
+            true => self.grant(request, config, storage).await,
             false => {
                 let _slot = self.gate.enter(CallPurpose::Caller).await;
                 let answer = shard_client::lease_quota(request, &self.env, config).await;
@@ -126,6 +134,32 @@ impl ShardObject {
             let _ = waiter.send(());
         });
         Ok(())
+    }
+
+    /// Answers as the home of a tenant. If the home was in another jurisdiction before, first takes over
+    /// what is counted there. The error says why there is no answer.
+    async fn grant(
+        &self,
+        request: &LeaseRequest,
+        config: &Config,
+        storage: &Sqlite,
+    ) -> Result<LeaseGrant, String> {
+        let sharding = config.shard_config();
+        if let Some(previous) = sharding.previous_jurisdiction
+            && !ledger::is_counted_here(storage, request).map_err(|error| error.0)?
+        {
+            // Isolates of the version before still ask the earlier home.
+            if self.address.is_some_and(|own| own.jurisdiction == previous) {
+                return Err(LedgerError::Moved.to_string());
+            }
+            let home = ledger::home_of(&request.tenant, previous);
+            let (method, key) = (ShardMethod::HandOverQuota, ledger::key(request));
+            let _slot = self.gate.enter(CallPurpose::Caller).await;
+            let row = shard_client::shard(home, method, &key, QUOTA_MS, &self.env, config).await;
+            let row = row.map_err(|error| error.to_string())?;
+            ledger::take_over(storage, request, &row).map_err(|error| error.0)?;
+        }
+        ledger::grant(storage, request, sharding.count, now_ms()).map_err(|error| error.to_string())
     }
 
     /// Gives leases back when their time is over, as long as there are any.
@@ -149,15 +183,4 @@ impl ShardObject {
             object.renews_quotas.set(false);
         });
     }
-}
-
-fn grant(
-    request: &LeaseRequest,
-    config: &Config,
-    storage: &Sqlite,
-    now: Milliseconds,
-) -> Result<LeaseGrant, ShardError> {
-    let shards = config.shard_config().count;
-    ledger::grant(storage, request, shards, now)
-        .map_err(|error| ShardError::Other(error.to_string()))
 }

@@ -1,5 +1,5 @@
-//! Reports the shard's trouble to the object for reports; and the methods of that object, which has
-//! the same class.
+//! Reports the shard's trouble to the object for reports in its jurisdiction; and the methods of that
+//! object, which has the same class.
 
 use std::rc::Rc;
 
@@ -60,20 +60,18 @@ impl ShardObject {
         let status = self.with(|shard| shard.status(now))?;
         let state = health::of_shard(status, &config);
         let Some(how) = self.reporter.borrow().due(&state, now) else { return Ok(()) };
-        let report = ShardReport {
-            shard: self.number.ok_or_else(|| ShardError::Other("it has no number".to_owned()))?,
-            at: now,
-            how,
-        };
+        let address =
+            self.address.ok_or_else(|| ShardError::Other("it has no address".to_owned()))?;
+        let report = ShardReport { shard: address.number, at: now, how };
         if !report.is_of_the_end() {
             // Stored before sending: a shard that is evicted in between must report the end.
             storage.put(Table::Reports, TROUBLED, &[1]).map_err(ShardError::from)?;
         }
         let body = report.encode();
+        let (jurisdiction, method) = (address.jurisdiction, ShardMethod::Report);
         let answer =
-            shard_client::reports(ShardMethod::Report, &body, PATIENCE_MS, &self.env, &config)
-                .await;
-        answer?;
+            shard_client::reports(jurisdiction, method, &body, PATIENCE_MS, &self.env, &config);
+        answer.await?;
         self.reporter.borrow_mut().reported(&state, now);
         if report.is_of_the_end() {
             storage.delete(Table::Reports, TROUBLED).map_err(ShardError::from)?;

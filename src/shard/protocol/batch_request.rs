@@ -111,7 +111,7 @@ pub struct ShardItem<'a> {
     pub record: Record,
     /// Its event; a failed event has no session, and may be sent again.
     pub event: Option<EventIdentity>,
-    /// The previous shard of its device, if the number of shards has changed it.
+    /// The previous shard of its device, if the number of shards or their jurisdiction has changed it.
     pub previous_shard: Option<ShardNumber>,
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
-use crate::model::placement::ShardNumber;
+use crate::model::shard_address::ShardAddress;
 use crate::model::stream::{Stream, StreamError};
 
 /// The id of a quarantined row among all shards, as a text for URLs and file names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuarantineId {
-    pub shard: ShardNumber,
+    pub shard: ShardAddress,
     /// Its key in that shard; an empty key comes before all of the shard's rows.
     pub key: Vec<u8>,
 }
@@ -70,7 +70,7 @@ impl QuarantineId {
             _ => None,
         };
         let key = key.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?;
-        Some(Self { shard: shard.parse().ok()?, key })
+        Some(Self { shard: ShardAddress::parse(shard)?, key })
     }
 }
 
@@ -112,16 +112,23 @@ impl QuarantineRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::shard_address::Jurisdiction;
 
     #[test]
     fn a_name_is_read_as_it_was_written() {
-        let name = QuarantineId { shard: 3, key: vec![2, 0, 255, 62] };
+        let name = QuarantineId { shard: 3.into(), key: vec![2, 0, 255, 62] };
         let query = format!("a=b&after={name}");
         assert_eq!(query, "a=b&after=3.0200ff3e");
         assert_eq!(QuarantineId::of_query(&query, "after"), Ok(Some(name)));
         assert_eq!(QuarantineId::of_query(&query, "row"), Ok(None));
+        let shard = ShardAddress { number: 3, jurisdiction: Jurisdiction::FedrampHigh };
+        let name = QuarantineId { shard, key: vec![2, 0] };
+        assert_eq!(name.to_string(), "fedramp-high-3.0200");
+        assert_eq!(QuarantineId::of_query(&format!("row={name}"), "row"), Ok(Some(name)));
         assert_eq!(QuarantineId::of_query("row=0.", "row"), Ok(Some(QuarantineId::default())));
-        for value in ["", "3", "3.0*", "-1.00", "x.00", "99999999999.00", "3.002", "3.ä"] {
+        for value in
+            ["", "3", "3.0*", "-1.00", "x.00", "99999999999.00", "mars-3.00", "3.002", "3.ä"]
+        {
             let refused = InvalidQuarantineId { parameter: "row", value: value.to_owned() };
             assert_eq!(QuarantineId::of_query(&format!("row={value}"), "row"), Err(refused));
         }

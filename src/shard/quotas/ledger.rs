@@ -6,7 +6,8 @@
 //! again. A lease of a shard that lost its memory stays used.
 //!
 //! The homes are eight shards, whatever the number of shards: if that number decided, a tenant would
-//! have a second quota on the day on which it changes.
+//! have a second quota on the day on which it changes. If the jurisdiction changes, each home takes over
+//! the counts of the home before, tenant by tenant. That one grants nothing from then on.
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,7 @@ use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, ByteWriter, DecodeError};
 use crate::model::placement::{ShardNumber, shard_of};
 use crate::model::quota::UtcDay;
+use crate::model::shard_address::{Jurisdiction, ShardAddress};
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest, LeaseState};
 use crate::shard::storage::{Storage, StorageError, Table};
 
@@ -46,16 +48,68 @@ pub enum LedgerError {
     Storage(#[from] StorageError),
     #[error("the count of a tenant can't be read: {0}")]
     Unreadable(#[from] DecodeError),
+    #[error("the count of a tenant has moved to another jurisdiction")]
+    Moved,
 }
 
 /// Returns the home of the tenant called `name`.
-pub fn home_of(name: &str) -> ShardNumber {
+pub fn home_of(name: &str, jurisdiction: Jurisdiction) -> ShardAddress {
     let hash: [u8; 32] = Sha256::digest(name.as_bytes()).into();
-    let [first, ..] = hash.as_chunks().0 else { return 0 };
-    shard_of(u64::from_be_bytes(*first), HOMES)
+    let first = hash.as_chunks().0.first().copied().unwrap_or_default();
+    ShardAddress { number: shard_of(u64::from_be_bytes(first), HOMES), jurisdiction }
+}
+
+/// Whether the count of a request's tenant and day is here, and not in the home before.
+pub fn is_counted_here(
+    storage: &impl Storage,
+    request: &LeaseRequest,
+) -> Result<bool, StorageError> {
+    let key = key(request);
+    Ok(match moves(storage, &key)? {
+        0 => storage.get(Table::Quotas, &key)?.is_some(),
+        moves => moves & 1 == 0,
+    })
+}
+
+/// Returns the row of `key` for another home, and notes that the count is there from now on. The answer
+/// may be lost: a repeat is answered alike.
+pub fn hand_over(storage: &impl Storage, key: &[u8]) -> Result<Vec<u8>, StorageError> {
+    let moves = [moves(storage, key)? | 1];
+    storage.put(Table::Quotas, &moves_key(key), &moves)?;
+    let row = storage.get(Table::Quotas, key)?.unwrap_or_default();
+    Ok([&moves, row.as_slice()].concat())
+}
+
+/// Takes over what another home has handed over, unless another request has done so meanwhile. If that
+/// one never got what was handed over here, the row here is the newer one.
+pub fn take_over(
+    storage: &impl Storage,
+    request: &LeaseRequest,
+    handed_over: &[u8],
+) -> Result<(), StorageError> {
+    if is_counted_here(storage, request)? {
+        return Ok(());
+    }
+    let key = key(request);
+    let (other, row) = handed_over.split_first().unwrap_or((&0, &[]));
+    let own = moves(storage, &key)?;
+    let moves = (own.max(*other) | 1).saturating_add(1);
+    let mut changes = vec![(moves_key(&key), Some(vec![moves]))];
+    if own < *other && !row.is_empty() {
+        changes.push((key, Some(row.to_vec())));
+    }
+    storage.change(Table::Quotas, &changes)
+}
+
+/// Returns how often a row was handed over or taken over: an odd number if it was handed over last. Of
+/// two homes, that with the higher number had the count last.
+fn moves(storage: &impl Storage, key: &[u8]) -> Result<u8, StorageError> {
+    let row = storage.get(Table::Quotas, &moves_key(key))?.unwrap_or_default();
+    Ok(row.first().copied().unwrap_or(0))
 }
 
 /// Answers a question. `shards` is the number of shards, which share what is left.
+#[inline(never)]
 pub fn grant(
     storage: &impl Storage,
     request: &LeaseRequest,
@@ -68,6 +122,9 @@ pub fn grant(
     }
     delete_past(storage, today)?;
     let key = key(request);
+    if moves(storage, &key)? & 1 == 1 {
+        return Err(LedgerError::Moved);
+    }
     let mut ledger = match storage.get(Table::Quotas, &key)? {
         Some(row) => Ledger::decode(&row)?,
         None => Ledger::default(),
@@ -99,9 +156,14 @@ pub fn grant(
     })
 }
 
-/// The days are in their order, so that the oldest come first.
-fn key(request: &LeaseRequest) -> Vec<u8> {
+/// The key of the row. The days are in their order, so that the oldest come first.
+pub fn key(request: &LeaseRequest) -> Vec<u8> {
     [&request.day.number().to_be_bytes(), request.tenant.as_bytes()].concat()
+}
+
+/// The key of the number of [`moves`]. No name of a tenant ends with this byte.
+fn moves_key(key: &[u8]) -> Vec<u8> {
+    [key, &[0xff]].concat()
 }
 
 /// Deletes rows of days before yesterday.

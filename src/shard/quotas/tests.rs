@@ -1,5 +1,5 @@
 //! The quotas of one tenant, counted by its home and several shards while messages get lost, objects
-//! crash at every write and days end. Never are more events accepted than the quota has.
+//! crash at every write, days end and the home moves to another jurisdiction and back. Never are more events accepted than the quota has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use proptest::prelude::*;
 
 use super::LEASE_MS;
 use super::leases::{QuotaLeases, ReserveStep};
-use super::ledger::{self, HOMES, home_of};
+use super::ledger::{self, HOMES, LedgerError, home_of};
 use super::reserve::{QuotaCharge, QuotaReserve, QuotaShortage};
 use crate::base::clock::Milliseconds;
 use crate::model::placement::ShardNumber;
 use crate::model::quota::{DailyQuota, ItemTenant, UtcDay};
+use crate::model::shard_address::Jurisdiction;
 use crate::shard::protocol::quota_lease::{LeaseGrant, LeaseRequest, LeaseState};
 use crate::shard::storage::Table;
 use crate::shard::storage::tests::Memory;
@@ -67,12 +68,22 @@ enum QuotaAct {
     Quota {
         events: u64,
     },
+    /// The jurisdiction changes.
+    Move,
+    /// A request delivers directly, and does not know of the change yet. Perhaps the home that it asks
+    /// does.
+    Outdated {
+        count: u64,
+        is_known_there: bool,
+    },
 }
 
 const SHARDS: ShardNumber = 3;
 
 struct World {
     home: Memory,
+    /// The home in the previous jurisdiction.
+    previous_home: Memory,
     shards: Vec<QuotaLeases>,
     tenant: Arc<ItemTenant>,
     now: Milliseconds,
@@ -88,6 +99,7 @@ impl World {
     fn new(events: u64) -> Self {
         let mut world = Self {
             home: Memory::default(),
+            previous_home: Memory::default(),
             shards: (0..SHARDS).map(|_| QuotaLeases::default()).collect(),
             tenant: tenant(events),
             now: START,
@@ -105,6 +117,16 @@ impl World {
         *highest = (*highest).max(self.tenant.quota.unwrap().events());
     }
 
+    /// Grants, after the home has taken over what the previous one has counted.
+    fn grant(&self, request: &LeaseRequest) -> Result<LeaseGrant, LedgerError> {
+        if !ledger::is_counted_here(&self.home, request)? {
+            let row = ledger::hand_over(&self.previous_home, &ledger::key(request))?;
+            self.previous_home.commit();
+            ledger::take_over(&self.home, request, &row)?;
+        }
+        ledger::grant(&self.home, request, SHARDS, self.now)
+    }
+
     fn ask(&mut self, request: &LeaseRequest, call: Call) -> Option<LeaseGrant> {
         match call {
             Call::Lost => None,
@@ -114,13 +136,13 @@ impl World {
             }
             Call::Crash => {
                 self.home.full.set(true);
-                let refused = ledger::grant(&self.home, request, SHARDS, self.now);
+                let refused = self.grant(request);
                 self.home.full.set(false);
                 self.home.crash();
                 refused.ok().filter(|grant| grant.extra > 0).map(|_| panic!("granted unwritten"))
             }
             Call::Answered | Call::AnswerLost => {
-                let granted = ledger::grant(&self.home, request, SHARDS, self.now).unwrap();
+                let granted = self.grant(request).unwrap();
                 // The answer leaves only once the row is durable.
                 self.home.commit();
                 Some(granted).filter(|_| call == Call::Answered)
@@ -155,16 +177,35 @@ impl World {
         reserved - unused
     }
 
-    fn direct(&mut self, count: u64, call: Call) {
-        let request = LeaseRequest {
+    /// The question of a request without a shard.
+    fn direct_request(&self, count: u64) -> LeaseRequest {
+        LeaseRequest {
             tenant: self.tenant.name.clone(),
             day: UtcDay::of(self.now),
             quota: self.tenant.quota.unwrap(),
             lease: None,
             need: count,
             want: count,
-        };
+        }
+    }
+
+    fn direct(&mut self, count: u64, call: Call) {
+        let request = self.direct_request(count);
         let granted = self.ask(&request, call).map_or(0, |grant| grant.extra);
+        *self.accepted.entry(UtcDay::of(self.now)).or_default() += granted;
+    }
+
+    fn outdated(&mut self, count: u64, is_known_there: bool) {
+        let request = self.direct_request(count);
+        std::mem::swap(&mut self.home, &mut self.previous_home);
+        let granted =
+            match is_known_there && !ledger::is_counted_here(&self.home, &request).unwrap() {
+                true => Err(LedgerError::Moved),
+                false => self.grant(&request),
+            };
+        self.home.commit();
+        std::mem::swap(&mut self.home, &mut self.previous_home);
+        let granted = granted.map_or(0, |grant| grant.extra);
         *self.accepted.entry(UtcDay::of(self.now)).or_default() += granted;
     }
 
@@ -193,7 +234,7 @@ impl World {
             QuotaAct::Direct { count, call } => self.direct(count, call),
             QuotaAct::Late => {
                 if let Some(request) = self.delayed.pop() {
-                    let _ = ledger::grant(&self.home, &request, SHARDS, self.now);
+                    let _ = self.grant(&request);
                     self.home.commit();
                 }
             }
@@ -207,6 +248,8 @@ impl World {
                 self.tenant = tenant(events);
                 self.note_quota();
             }
+            QuotaAct::Outdated { count, is_known_there } => self.outdated(count, is_known_there),
+            QuotaAct::Move => std::mem::swap(&mut self.home, &mut self.previous_home),
         }
     }
 }
@@ -231,6 +274,9 @@ fn act() -> impl Strategy<Value = QuotaAct> {
         3 => (1_u64..2 * LEASE_MS, call()).prop_map(|(milliseconds, call)| QuotaAct::Wait { milliseconds, call }),
         1 => Just(QuotaAct::Midnight),
         1 => (1_u64..600).prop_map(|events| QuotaAct::Quota { events }),
+        1 => Just(QuotaAct::Move),
+        1 => (1_u64..20, any::<bool>())
+            .prop_map(|(count, is_known_there)| QuotaAct::Outdated { count, is_known_there }),
     ]
 }
 
@@ -376,6 +422,37 @@ fn a_day_that_may_be_deleted_is_not_counted_again() {
 }
 
 #[test]
+fn the_count_of_a_day_moves_with_the_home_and_back() {
+    let mut world = World::new(100);
+    assert_eq!(world.events(0, 60, 0, Call::Answered), 60);
+    world.act(QuotaAct::Crash { shard: 0 });
+    world.act(QuotaAct::Move);
+    assert_eq!(world.events(0, 30, 0, Call::Crash), 0, "the home ends before it has the count");
+    world.act(QuotaAct::Move);
+    world.now += LEASE_MS;
+    assert_eq!(world.events(0, 10, 0, Call::Answered), 10, "the count has not moved");
+    world.act(QuotaAct::Crash { shard: 0 });
+    world.act(QuotaAct::Move);
+    assert_eq!(world.events(0, 20, 0, Call::Answered), 20);
+    let request = world.direct_request(1);
+    let outdated = ledger::grant(&world.previous_home, &request, SHARDS, world.now);
+    assert_eq!(outdated, Err(LedgerError::Moved));
+    assert!(ledger::is_counted_here(&world.home, &request).unwrap());
+    assert!(!ledger::is_counted_here(&world.previous_home, &request).unwrap());
+    let late = ledger::hand_over(&world.previous_home, &ledger::key(&request)).unwrap();
+    ledger::take_over(&world.home, &request, &late).unwrap();
+    world.act(QuotaAct::Crash { shard: 0 });
+    assert_eq!(world.events(0, 6, 0, Call::Answered), 6, "a late answer resets nothing");
+    world.act(QuotaAct::Crash { shard: 0 });
+    world.act(QuotaAct::Move);
+    assert_eq!(world.events(1, 30, 0, Call::Answered), 4);
+    let unread = Memory::default();
+    ledger::take_over(&unread, &request, &[1, 9]).unwrap();
+    let granted = ledger::grant(&unread, &request, SHARDS, world.now);
+    assert!(matches!(granted, Err(LedgerError::Unreadable(_))), "no count is no quota");
+}
+
+#[test]
 fn a_raised_quota_holds_at_once() {
     let mut world = World::new(5);
     assert_eq!(world.events(0, 9, 0, Call::Answered), 5);
@@ -386,10 +463,13 @@ fn a_raised_quota_holds_at_once() {
 
 #[test]
 fn tenants_spread_over_all_homes() {
-    let homes: std::collections::BTreeSet<ShardNumber> =
-        (0..100).map(|number| home_of(&format!("tenant-{number}"))).collect();
+    let homes: std::collections::BTreeSet<ShardNumber> = (0..100)
+        .map(|number| home_of(&format!("tenant-{number}"), Jurisdiction::Eu).number)
+        .collect();
     assert_eq!(homes, (0..HOMES).collect());
-    assert_eq!(home_of("shop"), home_of("shop"));
+    let [home, of_eu] = [Jurisdiction::None, Jurisdiction::Eu].map(|it| home_of("shop", it));
+    assert_eq!((home.number, home.jurisdiction), (of_eu.number, Jurisdiction::None));
+    assert_eq!(of_eu.jurisdiction, Jurisdiction::Eu);
 }
 
 #[test]

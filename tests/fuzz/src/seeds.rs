@@ -234,7 +234,7 @@ pub fn configurations() -> Vec<Vec<u8>> {
         texts.push(table.to_string());
     }
     texts.push(json!({
-        "delivery": "sharded", "shards": 4, "previous_shards": 2, "linger_ms": 20, "origins": ["https://*.shop.example"],
+        "delivery": "sharded", "shards": 4, "previous_shards": 2, "jurisdiction": "eu", "previous_jurisdiction": "none", "linger_ms": 20, "origins": ["https://*.shop.example"],
         "failed_stream": "firehose:failed", "routes": [{"level": "low", "to": "firehose:a-{08..11}"}, {"to": "firehose:a", "sample": 0.5}],
         "session": {"timeout_s": 1800}, "dedupe": {"events": 1000}, "spill": {"bytes": 1_000_000}, "log": {"success_rate": 0.1},
         "limits": {"max_body_bytes": 2000, "max_beacons": 5, "max_depth": 4}, "protocol_paths": {"/shop": "segment"}, "protocols": ["segment"],

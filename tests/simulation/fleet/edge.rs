@@ -13,7 +13,7 @@ use headwater::ingest::PendingRecord;
 use headwater::ingest::pending::ShardChoice;
 use headwater::model::device_key::{DeviceHasher, DeviceKey};
 use headwater::model::event::EventId;
-use headwater::model::placement::{ShardNumber, shard_of};
+use headwater::model::placement::ShardNumber;
 use headwater::model::quota::{ItemTenant, QuotaUse};
 use headwater::model::replay::Redelivery;
 use headwater::model::stream::Stream;
@@ -146,19 +146,19 @@ pub fn pending(
         sender: Sender::default(),
     };
     let hash = identity.shard_hash(None);
-    let (choice, previous_count) = match device {
-        DeviceIdentity::Known { .. } => (ShardChoice::OfDevice(hash), sharding.previous_count),
+    let (choice, previous_shard) = match device {
+        DeviceIdentity::Known { .. } => {
+            (ShardChoice::OfDevice(hash), sharding.previous_shard(hash))
+        }
         DeviceIdentity::Unknown => (ShardChoice::WithRequest(hash), None),
     };
-    let previous_shard = previous_count.map(|count| shard_of(hash, count));
     let item = ShardItem {
         to: std::borrow::Cow::Owned(sets.of(event.route).clone().into()),
         tenant,
         quota_use,
         record,
         event: Some(identity),
-        previous_shard: previous_shard
-            .filter(|previous| *previous != shard_of(hash, sharding.count)),
+        previous_shard,
     };
     PendingRecord { beacon_index: 0, shard: choice, overflow: None, item }
 }

@@ -267,7 +267,7 @@ impl Fleet {
 
     /// Adds shards up to their configured number.
     fn grow(&mut self) {
-        for number in self.shards.len()..self.sharding.numbers().end as usize {
+        for number in self.shards.len()..self.sharding.addresses().len() {
             let object = ShardObject::new(number as ShardNumber);
             self.shards.push(ShardWorld { object, was_idle: true, ..ShardWorld::default() });
         }

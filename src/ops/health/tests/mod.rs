@@ -81,7 +81,7 @@ fn shards(spills: Vec<Vec<BacklogStats>>) -> Vec<ShardView> {
 }
 
 fn silent(shard: u32) -> ShardView {
-    ShardView::of(shard, Err("no answer in time".to_owned()))
+    ShardView::of(shard.into(), Err("no answer in time".to_owned()))
 }
 
 fn denied() -> DeliveryError {
