@@ -49,11 +49,8 @@ fn process_beacon<'a>(
 ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
     let own_facts = context.take_server_fields(&mut beacon.fields)?;
     let facts = own_facts.as_ref().unwrap_or(&context.facts);
-    let stripped = context.apply_privacy(&mut beacon.fields, ids)?;
-    let (mut fields, mut repairs) = context.clean(beacon, facts);
-    // A rule may have revealed the person's consent.
-    let stripped = context.apply_privacy(&mut fields, ids)?.or(stripped);
-    context.finish_cleaning(&mut fields, &mut repairs);
+    let mut stripped = context.apply_privacy(&mut beacon.fields, ids)?;
+    let (fields, repairs) = context.clean(beacon, &mut stripped, facts, ids)?;
     let (mut event, mut repairs) = context.validate(fields, repairs, stripped, ids)?;
     context.clean_event(&mut event, &mut repairs, facts);
     let enriched = enrich::event(event, index, facts, repairs, stripped);
