@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::batcher::{Batcher, RecordOrigin, RecordPart, Slot};
+use super::batcher::{BatchId, Batcher, RecordOrigin, RecordPart, Slot};
 use super::copies::{CopyFlags, CopyState, EventPlace, Slots};
 use super::dedup::DedupKey;
 use super::device_store::DeviceEvent;
@@ -14,7 +14,7 @@ use super::record_counts::RecordResult;
 use super::spill::SpillUsage;
 use super::storage::{Storage, StorageError};
 use super::tenant_share::TenantTotals;
-use super::{BatchEvents, ShardCore};
+use super::{ShardCore, add_record};
 use crate::base::clock::Milliseconds;
 use crate::base::order::{ascending, unsigned};
 use crate::delivery::destinations::Destinations;
@@ -76,8 +76,8 @@ pub struct AdmitResult {
     pub sessions: Vec<Option<SessionInfo>>,
     /// The devices that overflow: their next events should go to any shard.
     pub overflowing: Vec<DeviceKey>,
-    /// The batches that the driver has to close.
-    pub events: BatchEvents,
+    /// The batches that were opened.
+    pub opened: Vec<BatchId>,
 }
 
 /// Why a shard accepts no request now; the runtime then delivers directly.
@@ -218,43 +218,39 @@ impl ShardCore {
         for (index, ((item, session), seen)) in
             items.into_iter().zip(&sessions).zip(seen).enumerate()
         {
-            let duplicate = seen.and_then(|seen| self.find_duplicate(&item.to, seen));
             let charge = admitted.charges.get_mut(index);
-            if let Some(admission) = duplicate {
+            let refusal = refusal(index);
+            let duplicate = seen.and_then(|seen| self.find_duplicate(&item.to, seen));
+            let admission = if let Some(duplicate) = duplicate {
                 // The same event, earlier in this request, was free: a replay is.
                 if let Some(ItemCharge::One(charge)) =
                     charge.map(|charge| std::mem::replace(charge, ItemCharge::Free))
                 {
                     self.quotas.refund(&charge, 1);
                 }
-                admitted.admissions.push(admission);
-                continue;
-            }
-            let refusal = refusal(index);
-            if let Some(refusal) = refusal.of_whole(item.to.copies()) {
-                admitted.admissions.push(Admission::Refused(refusal));
-                continue;
-            }
-            if let Some(ItemCharge::Short(shortage)) = charge {
-                admitted.admissions.push(Admission::Short(*shortage));
-                continue;
-            }
-            let ShardItem { to, tenant, record, .. } = item;
-            let record = match session {
-                Some(session) => record.in_session(session),
-                None => record,
-            };
-            let seen_key = seen.map(|seen| seen.key);
-            let origin = RecordOrigin { seen_key, part: RecordPart::Whole, tenant };
-            let mut add = |batches: &mut Batcher, to: &StreamSet, record, origin| {
-                admitted.events.add(batches, to, record, origin, now, destinations)
-            };
-            let batches = &mut self.batches;
-            let admission = match to.others() {
-                [] => Admission::Queued(add(batches, to.first(), record, origin).into()),
-                _ => {
-                    let state = seen.map_or(SeenState::New, |seen| seen.state);
-                    queue_copies(batches, &to, record, origin, (state, refusal), add)
+                duplicate
+            } else if let Some(refusal) = refusal.of_whole(item.to.copies()) {
+                Admission::Refused(refusal)
+            } else if let Some(ItemCharge::Short(shortage)) = charge {
+                Admission::Short(*shortage)
+            } else {
+                let ShardItem { to, tenant, record, .. } = item;
+                let record = match session {
+                    Some(session) => record.in_session(session),
+                    None => record,
+                };
+                let seen_key = seen.map(|seen| seen.key);
+                let origin = RecordOrigin { seen_key, part: RecordPart::Whole, tenant };
+                let add = |batches: &mut Batcher, to: &StreamSet, record, origin| {
+                    add_record(batches, to, record, origin, now, destinations)
+                };
+                let batches = &mut self.batches;
+                match to.others() {
+                    [] => Admission::Queued(add(batches, to.first(), record, origin).into()),
+                    _ => {
+                        let state = seen.map_or(SeenState::New, |seen| seen.state);
+                        queue_copies(batches, &to, record, origin, (state, refusal), add)
+                    }
                 }
             };
             admitted.admissions.push(admission);
@@ -263,7 +259,7 @@ impl ShardCore {
             self.batches.mark_for_spill(is_sick);
         }
         self.count_unqueued(&admitted.admissions);
-        admitted.sessions = sessions;
+        (admitted.sessions, admitted.opened) = (sessions, self.batches.take_opened());
         Ok(admitted)
     }
 
@@ -586,7 +582,7 @@ fn queue_copies(
     record: Record,
     origin: RecordOrigin,
     (seen, refusal): (SeenState, ItemRefusal),
-    mut add: impl FnMut(&mut Batcher, &StreamSet, Record, RecordOrigin) -> Slot,
+    add: impl Fn(&mut Batcher, &StreamSet, Record, RecordOrigin) -> Slot,
 ) -> Admission {
     let (record, seen_key) = (record.shared(), origin.seen_key);
     let (mut slots, mut is_refused) = (None, false);

@@ -267,7 +267,7 @@ impl ShardObject {
         // Any request sets a lost alarm again.
         self.wake_by(wake_at);
         // Even a rejected request may have sent batches to the spill.
-        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.events.opened));
+        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.opened));
         self.drive_batches(opened.unwrap_or_default(), &config, &storage);
         let admitted = admitted?;
         // Running batches write the changes when they end.
@@ -426,7 +426,7 @@ impl ShardObject {
                 shard.apply_report(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((ApplyResult { records, spilled, events }, wake_at)) = self.with(apply_report)
+        let Ok((ApplyResult { records, spilled, opened }, wake_at)) = self.with(apply_report)
         else {
             return BatchResult::default();
         };
@@ -437,7 +437,7 @@ impl ShardObject {
             self.report_soon();
         }
         self.wake_by(wake_at);
-        self.drive_batches(events.opened, config, storage);
+        self.drive_batches(opened, config, storage);
         self.checkpoint(storage);
         // As above: get the places of all failed events before any await.
         let records = records.into_iter().map(|record| {

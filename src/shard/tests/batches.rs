@@ -26,7 +26,7 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         ),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.admit(items).events, BatchEvents { opened, full });
+        assert_eq!((bench.admit(items).opened, bench.shard.batches.full()), (opened, full));
     }
 }
 
@@ -35,7 +35,7 @@ fn a_batch_closes_once_and_settles_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
-    let mut close = |batch| bench.shard.close(batch, stream(EVENTS), |_| None);
+    let mut close = |batch| bench.shard.close_at(batch, stream(EVENTS), |_| None);
     assert!(close(1).is_none() && close(2).is_none());
     let again = StreamBatch { stream: closed.stream.clone(), records: closed.records.clone() };
     assert_eq!(bench.apply_report(1, closed, RecordStatus::Pending).records, [durable()]);
@@ -53,7 +53,7 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
         ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 0) },
     ]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, stream(EVENTS), |_| None)
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close_at(2, stream(EVENTS), |_| None)
     else {
         panic!("not spilled")
     };
@@ -112,7 +112,7 @@ fn each_record_of_a_batch_has_its_own_status() {
         durable(),
     ];
     assert_eq!(settled.records, expected);
-    assert_eq!((settled.spilled, settled.events.opened), (0, vec![2]));
+    assert_eq!((settled.spilled, settled.opened), (0, vec![2]));
     let admissions = bench.admissions((1..=4).map(|number| event(1, number, 0)).collect());
     let events = |index| Admission::Queued(slots(3, index));
     assert_eq!(admissions, [Admission::Duplicate, events(0), events(1), Admission::Duplicate]);
@@ -125,7 +125,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let settled = bench.end(1, rejected());
     let status = ItemStatus::Rejected("ValidationException".to_owned());
     assert_eq!(settled.records, [SettledRecord { status, failed: vec![slot(2, 0)] }]);
-    assert_eq!(settled.events, BatchEvents { opened: vec![2], full: vec![] });
+    assert_eq!((settled.opened, bench.shard.batches.full()), (vec![2], vec![]));
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, *bench.config.destinations.failed.first());

@@ -146,6 +146,28 @@ impl Storage for Unread {
     }
 }
 
+impl ShardCore {
+    fn goes_to_spill(
+        &self,
+        batch: BatchId,
+        stream: &Stream,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> bool {
+        self.exit_of(batch, stream, accepting_at(stream)) != BatchExit::ToStream
+    }
+
+    /// Closes a batch, whether or not it has to wait for others.
+    fn close_at(
+        &mut self,
+        batch: BatchId,
+        stream: Stream,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> Option<BatchAction> {
+        let exit = self.exit_of(batch, &stream, accepting_at(&stream));
+        self.close(batch, stream, exit)
+    }
+}
+
 /// A shard and its surroundings.
 struct Bench {
     shard: ShardCore,
@@ -193,7 +215,7 @@ impl Bench {
     /// Closes a batch, which is then in flight, and returns its records.
     fn close(&mut self, batch: BatchId) -> StreamBatch {
         let stream = self.shard.batches.set_of(batch).unwrap().first().clone();
-        match self.shard.close(batch, stream, |_| None) {
+        match self.shard.close_at(batch, stream, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }

@@ -45,7 +45,7 @@ fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let events = stream(EVENTS);
     assert!(!bench.shard.batches.is_blocked(1, &events));
     assert!(bench.shard.goes_to_spill(1, &events, |_| Some(9)));
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, events, |_| Some(9)) else {
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close_at(1, events, |_| Some(9)) else {
         panic!()
     };
     let settled =
@@ -96,7 +96,7 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
     bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
     assert!(bench.shard.goes_to_spill(2, &stream, |_| None), "its breaker is open");
     assert!(!bench.shard.goes_to_spill(2, &stream, |_| Some(49)));
-    let closed = bench.shard.close(2, stream.clone(), |_| Some(49));
+    let closed = bench.shard.close_at(2, stream.clone(), |_| Some(49));
     let Some(BatchAction::Deliver(closed)) = closed else { panic!() };
     let records =
         closed.records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();

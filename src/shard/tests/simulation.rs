@@ -87,7 +87,6 @@ pub struct ShardWorld {
     /// Events that were removed from the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
-    full: BTreeSet<BatchId>,
     running: Vec<Running>,
     ended: BTreeMap<BatchId, Vec<SettledRecord>>,
     asked: Vec<Asked>,
@@ -161,7 +160,6 @@ impl ShardWorld {
             down: [false; 3],
             written_off: Vec::new(),
             open: Vec::new(),
-            full: BTreeSet::new(),
             running: Vec::new(),
             ended: BTreeMap::new(),
             asked: Vec::new(),
@@ -240,7 +238,7 @@ impl ShardWorld {
             random,
             is_sick,
         );
-        let Ok(AdmitResult { admissions, events, .. }) = admitted else {
+        let Ok(AdmitResult { admissions, opened, .. }) = admitted else {
             self.again.push(request);
             return Ok(());
         };
@@ -250,14 +248,13 @@ impl ShardWorld {
             }
         }
         self.asked.push(Asked { request, admissions });
-        self.wait(events)
+        self.wait(opened)
     }
 
-    fn wait(&mut self, events: BatchEvents) -> Checked {
-        self.open.extend(events.opened);
-        for batch in events.full {
+    fn wait(&mut self, opened: Vec<BatchId>) -> Checked {
+        self.open.extend(opened);
+        for batch in self.shard.batches.full() {
             prop_assert!(self.open.contains(&batch), "full before it was opened");
-            prop_assert!(self.full.insert(batch), "full once");
         }
         Ok(())
     }
@@ -265,7 +262,7 @@ impl ShardWorld {
     fn close(&mut self, batch: BatchId) -> Checked {
         let accepting_at = |stream: &Stream| self.health[index(stream)].accepting_at();
         let to = self.shard.batches.set_of(batch).map(|set| set.first().clone());
-        match self.shard.close(batch, to.unwrap(), accepting_at) {
+        match self.shard.close_at(batch, to.unwrap(), accepting_at) {
             Some(BatchAction::Deliver(closed)) => {
                 let policy = self.config.destinations.policy_of(&closed.stream);
                 let (stream, from) = (index(&closed.stream), From::Batch(batch));
@@ -355,7 +352,7 @@ impl ShardWorld {
             self.shard.apply_report(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.records.len(), count);
         prop_assert!(self.ended.insert(batch, settled.records).is_none());
-        self.wait(settled.events)
+        self.wait(settled.opened)
     }
 
     fn excuse(&mut self, places: Vec<Where>) {
@@ -379,7 +376,6 @@ impl ShardWorld {
         self.shard = ShardCore::load(&self.storage, sharding, self.now).unwrap();
         self.health = Default::default();
         self.open.clear();
-        self.full.clear();
         self.ended.clear();
         self.again.extend(self.asked.drain(..).map(|asked| asked.request));
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
