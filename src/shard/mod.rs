@@ -20,7 +20,7 @@
 //! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`record_counts`]
 //! counts what became of the records. [`batcher`] holds the records in memory, for as long as
 //! [`arrivals`] makes it worth the wait, with [`copies`] of an event for several streams, and
-//! [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and
+//! [`spill`] those in storage. [`item_progress`] makes the status of an item of those of its records. [`alarm`] sets the object's alarm for the spill, and
 //! [`checkpoint_schedule`] decides when a checkpoint is written. [`protocol`] has the messages of a
 //! shard, and [`storage`] its tables.
 
@@ -34,6 +34,7 @@ pub mod copies;
 pub mod dedup;
 pub mod device_rates;
 pub mod device_store;
+pub mod item_progress;
 pub mod protocol;
 pub mod quotas;
 pub mod record_counts;
@@ -150,8 +151,8 @@ pub struct NextActions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledRecord {
     pub status: ItemStatus,
-    /// The slots of its failed event, if its stream rejects its content. Until these are settled,
-    /// [`ItemStatus::Rejected`] is not final.
+    /// The slots of its failed event, if its stream rejects its content. [`ItemStatus::Rejected`] is final
+    /// only with their statuses, by [`ItemStatus::with_failed_event`].
     pub failed: Vec<Slot>,
 }
 

@@ -39,13 +39,13 @@ use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, Slot};
 use crate::shard::checkpoint_schedule::{CheckpointDue, GAP_MS};
 use crate::shard::copies::Slots;
+use crate::shard::item_progress::ItemProgress;
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
-use crate::shard::quotas::reserve::QuotaShortage;
 use crate::shard::storage::StorageError;
-use crate::shard::{Admission, AdmitRequest, ApplyResult, BatchAction, NextActions, Refusal};
+use crate::shard::{AdmitRequest, ApplyResult, BatchAction, NextActions};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -274,43 +274,31 @@ impl ShardObject {
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        // For each item: its status once its records are durable, and how many it has in `waiting`. All
-        // of these are looked up before any await: a batch that has ended is removed.
+        // Each item, and how many records it has in `waiting`. All of these are looked up before any
+        // await: a batch that has ended is removed.
         let mut waiting = Vec::with_capacity(admitted.admissions.len());
-        let mut wait = |slots: &Slots, if_durable| {
+        let items = admitted.admissions.iter().map(|admission| {
+            let (item, slots) = admission.progress();
             let before = waiting.len();
-            waiting.extend(slots.iter().map(|slot| self.waiting(slot)));
-            (if_durable, waiting.len().saturating_sub(before))
-        };
-        let items = admitted.admissions.iter().map(|admission| match admission {
-            Admission::Duplicate => (ItemStatus::Duplicate, 0),
-            Admission::Queued(slots) => wait(slots, ItemStatus::Durable),
-            Admission::DuplicateOf(slots) => wait(slots, ItemStatus::Duplicate),
-            Admission::PartlyRefused(slots) => wait(slots, ItemStatus::tenant_share_full()),
-            Admission::Refused(Refusal::Memory) => (ItemStatus::NotAdmitted, 0),
-            Admission::Refused(Refusal::Spill) => (ItemStatus::tenant_share_full(), 0),
-            Admission::Short(QuotaShortage::Over) => (ItemStatus::OverQuota, 0),
-            Admission::Short(QuotaShortage::Unknown) => (ItemStatus::quota_unknown(), 0),
+            let slots = slots.into_iter().flat_map(Slots::iter);
+            waiting.extend(slots.map(|slot| self.waiting(slot)));
+            (item, waiting.len().saturating_sub(before))
         });
-        let items: Vec<(ItemStatus, usize)> = items.collect();
+        let items: Vec<(ItemProgress, usize)> = items.collect();
         let mut waiting = waiting.into_iter();
         let mut answer = BatchResponse::default();
         let mut results: Vec<Rc<BatchResult>> = Vec::new();
         let mut refunds = Vec::new();
-        for (mut item_status, records) in items {
-            let mut is_durable_anywhere = false;
+        for (mut item, records) in items {
             for record in waiting.by_ref().take(records) {
                 let (status, result) = await_status(record).await;
                 if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
                     results.push(result);
                 }
-                is_durable_anywhere |= status == ItemStatus::Durable;
-                item_status = item_status.and(status);
+                item = item.and(status);
             }
-            // What a stream has was counted, and is not counted again when it is sent again.
-            refunds
-                .push(matches!(item_status, ItemStatus::NotDurable { .. }) && !is_durable_anywhere);
-            answer.statuses.push(item_status);
+            refunds.push(item.is_refunded());
+            answer.statuses.push(item.status());
         }
         self.settle_quotas(&refunds, &admitted.charges, &config, &storage);
         answer.sending = results
@@ -448,11 +436,7 @@ impl ShardObject {
         let mut result = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
         for (mut status, failed) in records {
             for slot in failed {
-                if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = await_status(slot).await
-                {
-                    let code = "failed_event_not_durable".to_owned();
-                    status = ItemStatus::NotDurable { code, retry_after_s };
-                }
+                status = status.with_failed_event(&await_status(slot).await.0);
             }
             result.statuses.push(status);
         }

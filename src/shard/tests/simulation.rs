@@ -430,21 +430,18 @@ impl ShardWorld {
 
     /// Returns the result of an item, if it is known, as the runtime does.
     fn status(&self, admission: &Admission) -> Checked<Option<ItemStatus>> {
-        let (slots, mut status) = match admission {
-            Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
-            Admission::Queued(slots) => (slots, ItemStatus::Durable),
-            Admission::DuplicateOf(slots) => (slots, ItemStatus::Duplicate),
-            Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) => {
-                return Ok(Some(ItemStatus::OverQuota));
-            }
-        };
-        for slot in slots.iter() {
+        if let Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) = admission
+        {
+            return Ok(Some(ItemStatus::OverQuota));
+        }
+        let (mut item, slots) = admission.progress();
+        for slot in slots.into_iter().flat_map(Slots::iter) {
             match self.status_in(slot)? {
-                Some(of_slot) => status = status.and(of_slot),
+                Some(of_slot) => item = item.and(of_slot),
                 None => return Ok(None),
             }
         }
-        Ok(Some(status))
+        Ok(Some(item.status()))
     }
 
     /// Returns the result of one record of an item, if it is known.
