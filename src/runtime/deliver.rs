@@ -93,9 +93,11 @@ pub async fn deliver_all(
         let direct = match config.sharding() {
             None => records,
             Some(sharding) => {
-                let uncounted =
-                    deliver_via_shards(batch, stats, records, sharding, config, env).await?;
-                take_quota(batch, uncounted, config, env).await?
+                let left = deliver_via_shards(batch, stats, records, sharding, config, env).await?;
+                if left.is_empty() {
+                    continue;
+                }
+                take_quota(batch, left, config, env).await?
             }
         };
         deliver_direct(batch, stats, direct, config).await?;
