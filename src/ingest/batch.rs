@@ -397,7 +397,7 @@ impl<'a> IngestBatch<'a> {
 
     /// Applies the report of one stream's delivery; `beacons` has the index of each record's
     /// beacon. A record that its stream rejects becomes a failed event, whose records are queued.
-    pub fn apply_report(
+    pub fn apply_direct_report(
         &mut self,
         stream: &Stream,
         beacons: &[usize],
@@ -523,8 +523,8 @@ impl<'b> SettledBatch<'b, '_> {
         }
     }
 
-    /// Builds the answer.
-    pub fn answer(self, verdicts: VerdictMode) -> IngestResponse {
+    /// Builds the answer of the native protocol.
+    pub fn response(self, verdicts: VerdictMode) -> IngestResponse {
         match self.outcomes() {
             Ok(outcomes) => IngestResponse::of_outcomes(outcomes, verdicts),
             Err(error) => {

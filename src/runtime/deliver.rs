@@ -269,7 +269,7 @@ async fn deliver_direct(
     *stats =
         stats.then(DeliveryStats { send_ms, retries: retries.sum(), ..DeliveryStats::default() });
     for (stream, beacons, report) in deliveries {
-        batch.apply_report(&stream, &beacons, report)?;
+        batch.apply_direct_report(&stream, &beacons, report)?;
     }
     Ok(())
 }
@@ -297,7 +297,8 @@ pub async fn deliver_batch(
         let action = delivery.step(now_ms(), &mut health.borrow_mut());
         let result = match action {
             Action::Send { records, timeout_ms } => {
-                let call = service.call(config.aws.endpoint(*service), name, &records);
+                let call = service.put_request(config.aws.endpoint(*service), name, &records);
+                // The call has their bytes.
                 drop(records);
                 match call {
                     Ok(call) => {

@@ -282,7 +282,7 @@ impl<'a> IngestHandler<'a> {
         mut batch: Result<IngestBatch<'a>, IngestError>,
         verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
-        let answer = self.settle(&mut batch).await.map(|settled| settled.answer(verdicts));
+        let answer = self.settle(&mut batch).await.map(|settled| settled.response(verdicts));
         let status = answer.as_ref().map_or_else(HttpError::status, |answer| answer.status);
         self.report(batch.as_ref().ok(), status, answer.as_ref().err()).await;
         answer

@@ -17,7 +17,7 @@ use crate::model::endpoint::plain;
 use crate::model::protocol::Protocol;
 
 /// Answers a request; none if it asks for no address of a protocol.
-pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
+pub async fn serve(request: &IncomingRequest) -> Option<Reply> {
     let IncomingRequest { head, context, env, .. } = request;
     let config = bindings::config(env).ok()?;
     let path = plain(&head.path);

@@ -211,7 +211,7 @@ impl ShardCore {
             let is_short = matches!(charges.get(index), Some(ItemCharge::Short(_)));
             !is_short && refusal(index).of_whole(item.to.copies()).is_none()
         };
-        let sessions = self.observe(&items, &seen, is_admitted, storage, now, random)?;
+        let sessions = self.assign_sessions(&items, &seen, is_admitted, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
         let mut admitted = AdmitResult { overflowing, charges, ..AdmitResult::default() };
         self.batches.next_request();
@@ -537,7 +537,7 @@ impl ShardCore {
 
     /// Returns the session of each item that has one. A device's sessions see the events of one
     /// request in the order in which they occurred.
-    fn observe(
+    fn assign_sessions(
         &mut self,
         items: &[ShardItem<'_>],
         seen: &[Option<SeenEvent>],
@@ -566,7 +566,7 @@ impl ShardCore {
             if is_admitted(index, item) && self.find_duplicate(&item.to, *seen).is_none() {
                 let of = DeviceEvent { key, previous, event: &session_event };
                 let may_be_stored = || self.tenant_use.takes_device(&item.tenant.name, now);
-                let info = self.devices.observe(storage, of, may_be_stored, &random, now)?;
+                let info = self.devices.assign_session(storage, of, may_be_stored, &random, now)?;
                 *session = Some(info);
             }
         }

@@ -10,7 +10,7 @@
 //! admitted = shard.admit(items)                 // an Admission for each item
 //! for (batch, action) in shard.next_actions()   // the batches that may start now
 //!     report = deliver(action)
-//!     result = shard.apply_report(batch, report) // an ItemStatus for each record: answer now
+//!     result = shard.end_batch(batch, report) // an ItemStatus for each record: answer now
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
@@ -120,10 +120,10 @@ pub struct ShardStatus {
 /// The next step for a closed batch.
 #[derive(Debug)]
 pub enum BatchAction {
-    /// Deliver it, and pass its report to [`ShardCore::apply_report`].
+    /// Deliver it, and pass its report to [`ShardCore::end_batch`].
     Deliver(StreamBatch),
     /// Spill it, behind older records of its stream or for lack of memory: pass this report to
-    /// [`ShardCore::apply_report`] unchanged.
+    /// [`ShardCore::end_batch`] unchanged.
     Spill(Stream, DeliveryReport),
 }
 
@@ -164,7 +164,7 @@ impl From<ItemStatus> for SettledRecord {
 
 /// The result of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct ApplyResult {
+pub struct EndedBatch {
     /// One result for each record, in their order.
     pub records: Vec<SettledRecord>,
     /// The number of records that were spilled.
@@ -276,7 +276,7 @@ impl ShardCore {
 
     /// Applies the report of a batch for `stream`. Pending records are spilled; a record whose
     /// content the stream rejects becomes a failed event.
-    pub fn apply_report(
+    pub fn end_batch(
         &mut self,
         batch: BatchId,
         stream: &Stream,
@@ -284,8 +284,8 @@ impl ShardCore {
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
-    ) -> ApplyResult {
-        let mut settled = ApplyResult::default();
+    ) -> EndedBatch {
+        let mut settled = EndedBatch::default();
         let Some(under_way) = self.batches.end(batch) else {
             return settled;
         };

@@ -45,7 +45,7 @@ use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
 use crate::shard::storage::StorageError;
-use crate::shard::{AdmitRequest, ApplyResult, BatchAction, NextActions};
+use crate::shard::{AdmitRequest, BatchAction, EndedBatch, NextActions};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -409,13 +409,12 @@ impl ShardObject {
         let send_ms = now_ms().saturating_sub(began);
         let sending =
             DeliveryStats { send_ms, retries: report.retries, ..DeliveryStats::default() };
-        let apply_report = |shard: &mut shard::ShardCore| {
+        let end_batch = |shard: &mut shard::ShardCore| {
             let settled =
-                shard.apply_report(id, &stream, report, storage, &config.destinations, now_ms());
+                shard.end_batch(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((ApplyResult { records, spilled, opened }, wake_at)) = self.with(apply_report)
-        else {
+        let Ok((EndedBatch { records, spilled, opened }, wake_at)) = self.with(end_batch) else {
             return BatchResult::default();
         };
         self.gate.notify();

@@ -94,10 +94,10 @@ fn record_of(item: &ShardItem<'_>) -> Record {
 }
 
 /// Ends a batch for the second stream that is in flight.
-fn end(bench: &mut Bench, batch: BatchId, records: Vec<(Record, RecordStatus)>) -> ApplyResult {
+fn end(bench: &mut Bench, batch: BatchId, records: Vec<(Record, RecordStatus)>) -> EndedBatch {
     let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
     let Bench { shard, storage, config, .. } = bench;
-    shard.apply_report(batch, &stream(ORDERS), report, storage, &config.destinations, 0)
+    shard.end_batch(batch, &stream(ORDERS), report, storage, &config.destinations, 0)
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_copy_counts_as_one_record_in_memory_and_in_the_spill() {
             }
         };
         let Bench { shard, storage, config, .. } = &mut bench;
-        shard.apply_report(batch, &stream, report, storage, &config.destinations, 0);
+        shard.end_batch(batch, &stream, report, storage, &config.destinations, 0);
     }
     assert_eq!(bench.shard.status(0).fill.bytes, spilled * 3);
 }

@@ -221,15 +221,15 @@ impl Bench {
         }
     }
 
-    fn apply_report(
+    fn end_batch(
         &mut self,
         batch: BatchId,
         closed: StreamBatch,
         status: RecordStatus,
-    ) -> ApplyResult {
+    ) -> EndedBatch {
         let records = closed.records.into_iter().map(|record| (record, status.clone())).collect();
         let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
-        self.shard.apply_report(
+        self.shard.end_batch(
             batch,
             &closed.stream,
             report,
@@ -240,9 +240,9 @@ impl Bench {
     }
 
     /// Closes a batch, and ends it with this status for all of its records.
-    fn end(&mut self, batch: BatchId, status: RecordStatus) -> ApplyResult {
+    fn end(&mut self, batch: BatchId, status: RecordStatus) -> EndedBatch {
         let closed = self.close(batch);
-        self.apply_report(batch, closed, status)
+        self.end_batch(batch, closed, status)
     }
 
     /// Returns how many records of a stream are queued in the spill.

@@ -270,7 +270,7 @@ impl ShardWorld {
                 self.running.push(Running { stream, delivery, from, reported: Vec::new() });
                 Ok(())
             }
-            Some(BatchAction::Spill(stream, report)) => self.apply_report(batch, &stream, report),
+            Some(BatchAction::Spill(stream, report)) => self.end_batch(batch, &stream, report),
             None => Err(TestCaseError::fail("open, and not closed")),
         }
     }
@@ -327,12 +327,12 @@ impl ShardWorld {
             }
         }
         let token = match from {
-            From::Batch(batch) => return self.apply_report(batch, &stream(STREAMS[index]), report),
+            From::Batch(batch) => return self.end_batch(batch, &stream(STREAMS[index]), report),
             From::Spill(token) => token,
         };
         let (failed, now) = (self.config.destinations.failed.first(), self.now);
         let settled =
-            self.shard.spill().apply_report(&self.storage, token, report, failed, now, 1 << 30);
+            self.shard.spill().end_attempt(&self.storage, token, report, failed, now, 1 << 30);
         match settled {
             // Another attempt has begun meanwhile.
             Ok(progress) if progress == DrainResult::default() => self.excuse(reported),
@@ -345,11 +345,11 @@ impl ShardWorld {
         Ok(())
     }
 
-    fn apply_report(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
+    fn end_batch(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
         let settled =
-            self.shard.apply_report(batch, stream, report, storage, &config.destinations, *now);
+            self.shard.end_batch(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.records.len(), count);
         prop_assert!(self.ended.insert(batch, settled.records).is_none());
         self.wait(settled.opened)

@@ -108,7 +108,7 @@ pub fn check(batch: &mut IngestBatch<'_>, sent: &Sent<'_>) -> Vec<Delivered> {
         assert!(delivered.is_empty(), "LAW: no record is made of what is dropped");
     }
     check_texts(&delivered, sent);
-    let answered = check_answer(&settled.answer(VerdictMode::Always), sent);
+    let answered = check_answer(&settled.response(VerdictMode::Always), sent);
     if !is_whole {
         let verdicts = answered["verdicts"].as_array().map_or(0, Vec::len);
         assert_eq!(verdicts, outcomes.len(), "LAW: each beacon has one verdict");
