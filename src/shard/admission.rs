@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::batcher::{BatchId, Batcher, RecordOrigin, RecordPart, Slot};
+use super::batcher::{Batcher, RecordOrigin, RecordPart, Slot};
 use super::copies::{CopyFlags, CopyState, EventPlace, Slots};
 use super::dedup::DedupKey;
 use super::device_store::DeviceEvent;
@@ -76,8 +76,6 @@ pub struct AdmitResult {
     pub sessions: Vec<Option<SessionInfo>>,
     /// The devices that overflow: their next events should go to any shard.
     pub overflowing: Vec<DeviceKey>,
-    /// The batches that were opened.
-    pub opened: Vec<BatchId>,
 }
 
 /// Why a shard accepts no request now; the runtime then delivers directly.
@@ -259,7 +257,7 @@ impl ShardCore {
             self.batches.mark_for_spill(is_sick);
         }
         self.count_unqueued(&admitted.admissions);
-        (admitted.sessions, admitted.opened) = (sessions, self.batches.take_opened());
+        admitted.sessions = sessions;
         Ok(admitted)
     }
 

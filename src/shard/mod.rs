@@ -139,6 +139,8 @@ enum BatchExit {
 /// The steps for all closed batches, and when to ask again.
 #[derive(Debug, Default)]
 pub struct NextActions {
+    /// The batches that were opened since the last call.
+    pub opened: Vec<BatchId>,
     /// The batches that start now, oldest first. Each [`BatchAction::Deliver`] takes a free call.
     pub start: Vec<(BatchId, BatchAction)>,
     /// When the next batch will have lingered.
@@ -169,8 +171,6 @@ pub struct EndedBatch {
     pub records: Vec<SettledRecord>,
     /// The number of records that were spilled.
     pub spilled: usize,
-    /// The batches that were opened for failed events.
-    pub opened: Vec<BatchId>,
 }
 
 impl ShardCore {
@@ -218,7 +218,8 @@ impl ShardCore {
         is_avoided: impl Fn(&Stream) -> bool,
     ) -> NextActions {
         let (due, wake_at) = self.batches.due(now, linger_ms);
-        let mut next = NextActions { wake_at, ..NextActions::default() };
+        let opened = self.batches.take_opened();
+        let mut next = NextActions { opened, wake_at, ..NextActions::default() };
         for batch in due {
             let Some(set) = self.batches.set_of(batch) else { continue };
             let is_unfit = |stream: &Stream| {
@@ -368,7 +369,6 @@ impl ShardCore {
             });
             settled.records.push(record);
         }
-        settled.opened = self.batches.take_opened();
         settled
     }
 

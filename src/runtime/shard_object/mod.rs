@@ -263,12 +263,11 @@ impl ShardObject {
                 shard.admit(request, &storage, &config.destinations, now, random, is_sick);
             (admitted, shard.spill().wake_at())
         };
-        let (mut admitted, wake_at) = self.with(admit)?;
+        let (admitted, wake_at) = self.with(admit)?;
         // Any request sets a lost alarm again.
         self.wake_by(wake_at);
         // Even a rejected request may have sent batches to the spill.
-        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.opened));
-        self.drive_batches(opened.unwrap_or_default(), &config, &storage);
+        self.drive_batches(&config, &storage);
         let admitted = admitted?;
         // Running batches write the changes when they end.
         if self.batches.borrow().is_empty() {
@@ -322,22 +321,21 @@ impl ShardObject {
         (ended, slot.index)
     }
 
-    /// Starts the batches that may start now, after anything that may have changed that. `opened`
-    /// are new batches, whose results others may await from now on.
-    fn drive_batches(self: &Rc<Self>, opened: Vec<BatchId>, config: &Rc<Config>, storage: &Sqlite) {
-        for id in opened {
-            let (sender, result) = oneshot::channel();
-            let result = result.map(|result: Result<_, Canceled>| result.unwrap_or_default());
-            let batch = BatchDelivery { result: result.boxed_local().shared(), sender };
-            self.batches.borrow_mut().insert(id, batch);
-        }
+    /// Starts the batches that may start now, after anything that may have changed that.
+    fn drive_batches(self: &Rc<Self>, config: &Rc<Config>, storage: &Sqlite) {
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         let (now, free_calls) = (now_ms(), self.gate.free_calls());
         let accepting_at = |stream: &Stream| stream_health::of(stream).borrow().accepting_at();
         let is_avoided = |stream: &Stream| stream_health::is_avoided(stream, now);
         let next = self
             .with(|shard| shard.next_actions(now, linger_ms, free_calls, accepting_at, is_avoided));
-        let NextActions { start, wake_at, is_blocked } = next.unwrap_or_default();
+        let NextActions { opened, start, wake_at, is_blocked } = next.unwrap_or_default();
+        for id in opened {
+            let (sender, result) = oneshot::channel();
+            let result = result.map(|result: Result<_, Canceled>| result.unwrap_or_default());
+            let batch = BatchDelivery { result: result.boxed_local().shared(), sender };
+            self.batches.borrow_mut().insert(id, batch);
+        }
         for (id, action) in start {
             // The core started no more than there are free calls.
             let call_slot = match action {
@@ -360,7 +358,7 @@ impl ShardObject {
             tasks::spawn(async move {
                 object.gate.changed().await;
                 object.waits_for_call.set(false);
-                object.drive_batches(Vec::new(), &config, &storage);
+                object.drive_batches(&config, &storage);
             });
         }
     }
@@ -380,7 +378,7 @@ impl ShardObject {
             if object.drives_at.get() == Some(at) {
                 object.drives_at.set(None);
             }
-            object.drive_batches(Vec::new(), &config, &storage);
+            object.drive_batches(&config, &storage);
         });
     }
 
@@ -414,7 +412,7 @@ impl ShardObject {
                 shard.end_batch(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((EndedBatch { records, spilled, opened }, wake_at)) = self.with(end_batch) else {
+        let Ok((EndedBatch { records, spilled }, wake_at)) = self.with(end_batch) else {
             return BatchResult::default();
         };
         self.gate.notify();
@@ -424,7 +422,7 @@ impl ShardObject {
             self.report_soon();
         }
         self.wake_by(wake_at);
-        self.drive_batches(opened, config, storage);
+        self.drive_batches(config, storage);
         self.checkpoint(storage);
         // As above: get the places of all failed events before any await.
         let records = records.into_iter().map(|record| {

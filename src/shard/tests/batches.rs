@@ -26,7 +26,8 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         ),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!((bench.admit(items).opened, bench.shard.batches.full()), (opened, full));
+        bench.admit(items);
+        assert_eq!((bench.opened(), bench.shard.batches.full()), (opened, full));
     }
 }
 
@@ -112,7 +113,7 @@ fn each_record_of_a_batch_has_its_own_status() {
         durable(),
     ];
     assert_eq!(settled.records, expected);
-    assert_eq!((settled.spilled, settled.opened), (0, vec![2]));
+    assert_eq!((settled.spilled, bench.opened()), (0, vec![2]));
     let admissions = bench.admissions((1..=4).map(|number| event(1, number, 0)).collect());
     let events = |index| Admission::Queued(slots(3, index));
     assert_eq!(admissions, [Admission::Duplicate, events(0), events(1), Admission::Duplicate]);
@@ -125,7 +126,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let settled = bench.end(1, rejected());
     let status = ItemStatus::Rejected("ValidationException".to_owned());
     assert_eq!(settled.records, [SettledRecord { status, failed: vec![slot(2, 0)] }]);
-    assert_eq!((settled.opened, bench.shard.batches.full()), (vec![2], vec![]));
+    assert_eq!((bench.opened(), bench.shard.batches.full()), (vec![2], vec![]));
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, *bench.config.destinations.failed.first());

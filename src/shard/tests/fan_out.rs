@@ -77,14 +77,15 @@ fn an_event_that_one_stream_lacks_goes_only_there_when_it_is_sent_again() {
         }
         for _ in 0..2 {
             let admitted = bench.admit(vec![to_both(1)]);
-            let [batch] = admitted.opened[..] else { panic!("{admitted:?}") };
+            let [batch] = bench.opened()[..] else { panic!("{admitted:?}") };
             assert_eq!(admitted.admissions, [Admission::Queued(slots(batch, 0))]);
             assert_eq!(bench.close(batch).stream, stream(ORDERS));
             let lost = vec![(record_of(&to_both(1)), RecordStatus::Pending)];
             assert_eq!(end(&mut bench, batch, lost).records, [not_durable("spill_full")]);
         }
-        let admitted = bench.admit(vec![to_both(1)]);
-        bench.end(admitted.opened[0], RecordStatus::Delivered);
+        bench.admit(vec![to_both(1)]);
+        let opened = bench.opened();
+        bench.end(opened[0], RecordStatus::Delivered);
         assert_eq!(bench.admissions(vec![to_both(1)]), [Admission::Duplicate], "{crashes}");
     }
 }

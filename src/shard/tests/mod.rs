@@ -212,8 +212,14 @@ impl Bench {
         self.admit(items).admissions
     }
 
+    /// Returns the batches that were opened since this was asked, or one was closed.
+    fn opened(&mut self) -> Vec<BatchId> {
+        self.shard.batches.take_opened()
+    }
+
     /// Closes a batch, which is then in flight, and returns its records.
     fn close(&mut self, batch: BatchId) -> StreamBatch {
+        self.opened();
         let stream = self.shard.batches.set_of(batch).unwrap().first().clone();
         match self.shard.close_at(batch, stream, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,

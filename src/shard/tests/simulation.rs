@@ -238,7 +238,7 @@ impl ShardWorld {
             random,
             is_sick,
         );
-        let Ok(AdmitResult { admissions, opened, .. }) = admitted else {
+        let Ok(AdmitResult { admissions, .. }) = admitted else {
             self.again.push(request);
             return Ok(());
         };
@@ -248,11 +248,11 @@ impl ShardWorld {
             }
         }
         self.asked.push(Asked { request, admissions });
-        self.wait(opened)
+        self.wait()
     }
 
-    fn wait(&mut self, opened: Vec<BatchId>) -> Checked {
-        self.open.extend(opened);
+    fn wait(&mut self) -> Checked {
+        self.open.extend(self.shard.batches.take_opened());
         for batch in self.shard.batches.full() {
             prop_assert!(self.open.contains(&batch), "full before it was opened");
         }
@@ -352,7 +352,7 @@ impl ShardWorld {
             self.shard.end_batch(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.records.len(), count);
         prop_assert!(self.ended.insert(batch, settled.records).is_none());
-        self.wait(settled.opened)
+        self.wait()
     }
 
     fn excuse(&mut self, places: Vec<Where>) {
