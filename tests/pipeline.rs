@@ -54,7 +54,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
     let mut batch = post(&config, body).unwrap();
     assert_eq!(deliver(&mut batch, all_accepted).unwrap().len(), 1);
     assert_eq!(
-        batch.settled().unwrap().answer(VerdictMode::OnFailure).status,
+        batch.settled().unwrap().response(VerdictMode::OnFailure).status,
         400,
         "no item of broken JSON can be told apart"
     );
@@ -67,7 +67,7 @@ fn one_bad_beacon_never_hurts_its_neighbours() {
         streams,
         ["firehose:low", "firehose:failed", "firehose:failed", "firehose:failed", "firehose:rest"]
     );
-    let answer = batch.settled().unwrap().answer(VerdictMode::OnFailure);
+    let answer = batch.settled().unwrap().response(VerdictMode::OnFailure);
     assert_eq!(answer.status, 200);
     let reported: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
     let outcomes: Vec<&str> = reported["verdicts"]
@@ -95,9 +95,9 @@ fn a_batch_has_no_answer_before_each_record_has_a_status() {
         assert!(is_pending(&batch), "{} are left", batches.len() + 1);
         let delivered = records.into_iter().map(|record| (record, RecordStatus::Delivered));
         let report = DeliveryReport { records: delivered.collect(), ..DeliveryReport::default() };
-        batch.apply_report(to.first(), &beacons, report).unwrap();
+        batch.apply_direct_report(to.first(), &beacons, report).unwrap();
     }
-    assert_eq!(batch.settled().unwrap().answer(VerdictMode::OnFailure).status, 204);
+    assert_eq!(batch.settled().unwrap().response(VerdictMode::OnFailure).status, 204);
 }
 
 /// The configuration of a route to two streams.
@@ -122,7 +122,7 @@ fn an_event_for_two_streams_is_accepted_once_both_have_it() {
         assert!(batch.settled().is_err(), "{to} does not have it");
         let records = records.into_iter().map(|record| (record, RecordStatus::Delivered)).collect();
         let report = DeliveryReport { records, ..DeliveryReport::default() };
-        batch.apply_report(to.first(), &beacons, report).unwrap();
+        batch.apply_direct_report(to.first(), &beacons, report).unwrap();
     }
     assert_eq!(batch.settled().unwrap().counts().accepted, 2, "not four");
 }
@@ -164,7 +164,7 @@ fn answers_are_as_the_contract_says() {
     let answer = |body: &[u8], telling| {
         let mut batch = post(&config, body).unwrap();
         deliver(&mut batch, all_accepted).unwrap();
-        shown(&batch.settled().unwrap().answer(telling))
+        shown(&batch.settled().unwrap().response(telling))
     };
     let accepted = br#"{"name":"a","id":"01939b70-6d2a-7c3e-8f00-000000000001"}"#;
     assert_snapshot!(answer(accepted, VerdictMode::OnFailure), @"204 None -");
@@ -212,7 +212,7 @@ fn a_rejected_record_becomes_a_failed_event() {
     assert_eq!((record["name"].as_str(), &record["event_id"]), (Some("a"), &kept["event_id"]));
     assert!(!kept.to_string().contains("arn:"), "the service's own words may tell of the account");
     let reported: Value = serde_json::from_str(
-        &batch.settled().unwrap().answer(VerdictMode::OnFailure).body.unwrap(),
+        &batch.settled().unwrap().response(VerdictMode::OnFailure).body.unwrap(),
     )
     .unwrap();
     assert_eq!(reported["verdicts"][0]["outcome"], "failed");
@@ -251,7 +251,7 @@ fn a_members_name_is_scrubbed_in_its_violation() {
     let delivered = deliver(&mut batch, all_accepted).unwrap();
     let [(_, kept)] = delivered.as_slice() else { panic!("{delivered:?}") };
     assert_eq!(kept["pointer"], "/[email]");
-    let reported = batch.settled().unwrap().answer(VerdictMode::Always).body.unwrap();
+    let reported = batch.settled().unwrap().response(VerdictMode::Always).body.unwrap();
     assert!(!reported.contains("anna@"), "{reported}");
 }
 
@@ -341,7 +341,7 @@ proptest! {
         let content_type = (form == 3).then_some("application/x-ndjson");
         let mut batch = harness::post(&config, &context(), content_type, &bytes).unwrap();
         let delivered = deliver(&mut batch, all_accepted).unwrap();
-        let answer = batch.settled().unwrap().answer(VerdictMode::Always);
+        let answer = batch.settled().unwrap().response(VerdictMode::Always);
         let reported: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
         let verdicts = reported["verdicts"].as_array().unwrap();
         prop_assert_eq!(verdicts.len(), beacons.len());
@@ -378,7 +378,7 @@ proptest! {
         let body = RequestBody { content_type, content_encoding, bytes: &bytes };
         let mut batch = harness::post_body(&config, &context, &body).unwrap();
         let delivered = deliver(&mut batch, all_accepted).unwrap();
-        let answer = batch.settled().unwrap().answer(VerdictMode::OnFailure);
+        let answer = batch.settled().unwrap().response(VerdictMode::OnFailure);
         prop_assert!([200, 204, 400].contains(&answer.status));
         if answer.status == 400 {
             let [(_, columns)] = delivered.as_slice() else { panic!("kept once") };
@@ -421,11 +421,11 @@ fn a_direct_delivery_keeps_the_first_events_within_the_quota() {
         for DestinationRecords { to, records, beacons } in by_destination(within) {
             let records = records.into_iter().map(|it| (it, RecordStatus::Delivered)).collect();
             let report = DeliveryReport { records, ..DeliveryReport::default() };
-            batch.apply_report(to.first(), &beacons, report).unwrap();
+            batch.apply_direct_report(to.first(), &beacons, report).unwrap();
         }
         let settled = batch.settled().unwrap();
         assert_eq!(settled.counts().over_quota as u64, 5 - granted);
-        let answer = settled.answer(VerdictMode::OnFailure);
+        let answer = settled.response(VerdictMode::OnFailure);
         assert_eq!(answer.status, 200);
         let verdicts = answer.body.unwrap();
         assert_eq!(verdicts.matches("\"outcome\":\"over_quota\"").count() as u64, 5 - granted);
@@ -455,7 +455,7 @@ fn each_beacon_takes_one_event_of_the_quota() {
         let status = |beacon| if beacon == 1 { rejected() } else { RecordStatus::Delivered };
         let records = records.into_iter().zip(&beacons).map(|(it, beacon)| (it, status(*beacon)));
         let report = DeliveryReport { records: records.collect(), ..DeliveryReport::default() };
-        batch.apply_report(to.first(), &beacons, report).unwrap();
+        batch.apply_direct_report(to.first(), &beacons, report).unwrap();
     }
     assert_eq!(uses(&batch.take_records()), [(1, QuotaUse::Nothing)]);
 }

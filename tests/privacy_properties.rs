@@ -205,7 +205,7 @@ fn send(
     let content_type = matches!(form, Form::Lines).then_some("application/x-ndjson");
     let mut batch = harness::post(config, &context(signals), content_type, bytes).unwrap();
     let delivered = deliver(&mut batch, streams);
-    let answer = batch.settled().unwrap().answer(VerdictMode::Always);
+    let answer = batch.settled().unwrap().response(VerdictMode::Always);
     let reported: Value =
         serde_json::from_str(&answer.body.unwrap_or_default()).unwrap_or_default();
     let verdicts = reported["verdicts"].as_array().cloned().unwrap_or_default();

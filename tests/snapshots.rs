@@ -197,7 +197,7 @@ impl Request {
         };
         let mut delivered = harness::deliver(&mut batch, status).unwrap();
         delivered.sort_by_key(|each| each.beacon);
-        (batch.settled().unwrap().answer(VerdictMode::Always), delivered)
+        (batch.settled().unwrap().response(VerdictMode::Always), delivered)
     }
 
     /// The request and all that it came to, as text.

@@ -1,5 +1,7 @@
 //! Texts for messages, and digits.
 
+use std::borrow::Cow;
+
 /// Returns two lower-case digits for each byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
@@ -27,7 +29,15 @@ pub fn bytes_of_hexadecimal(digits: &str) -> Option<[u8; 32]> {
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
 /// [`truncate_for_display`].
 pub fn escape_json_pointer(key: &str) -> String {
-    format!("/{}", truncate_for_display(key).replace('~', "~0").replace('/', "~1"))
+    format!("/{}", pointer_step(&truncate_for_display(key)))
+}
+
+/// Escapes `key` as a step of a JSON Pointer.
+pub fn pointer_step(key: &str) -> Cow<'_, str> {
+    match key.contains(['~', '/']) {
+        true => key.replace('~', "~0").replace('/', "~1").into(),
+        false => key.into(),
+    }
 }
 
 /// Cuts `text` after 100 characters and adds an ellipsis.

@@ -43,8 +43,8 @@ impl Service {
         }
     }
 
-    /// Makes an unsigned call that puts `records`.
-    pub fn call(
+    /// Makes an unsigned request that puts `records`.
+    pub fn put_request(
         self,
         endpoint: &Uri,
         stream: &StreamName,
@@ -88,11 +88,11 @@ impl Service {
         format!(r#"{{"{key}":"{}","Records":["#, stream.as_str())
     }
 
-    /// Reads the results of the call's `count` records from `answer`, in their order.
-    pub fn answer(self, answer: &HttpResponse, count: usize) -> PutResult {
+    /// Reads the results of the call's `count` records from `response`, in their order.
+    pub fn put_result(self, response: &HttpResponse, count: usize) -> PutResult {
         match self {
-            Self::Firehose => firehose::answer(answer, count),
-            Self::Kinesis => kinesis::answer(answer, count),
+            Self::Firehose => firehose::put_result(response, count),
+            Self::Kinesis => kinesis::put_result(response, count),
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
                     .filter_map(|line| AggregatedRecord::new([line]))
                     .collect();
                 let endpoint = Uri::from_static("https://a.example/");
-                let request = service.call(&endpoint, &name, &records).unwrap();
+                let request = service.put_request(&endpoint, &name, &records).unwrap();
                 assert_eq!(request.headers().get("x-amz-target").unwrap(), target);
                 assert_eq!(
                     request.headers().get(CONTENT_TYPE).unwrap(),

@@ -11,7 +11,7 @@ use crate::delivery::stream_delivery::{DeliveryReport, RecordStatus};
 use crate::ingest::error::IngestError;
 use crate::ingest::response::{IngestResponse, VerdictMode};
 use crate::ingest::summary::OutcomeCounts;
-use crate::model::beacon::{Beacon, Limits};
+use crate::model::beacon::Beacon;
 use crate::model::consent::{Consent, PrivacySignal};
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{FailedEvent, OriginalPayload, PayloadFormat};
@@ -78,40 +78,42 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Processes one beacon of several. Fails if their records become too large: nothing is sent yet, so
-    /// the client still has all of it, and can send it in parts.
-    pub(super) fn push_within(
+    /// Processes the beacons of a body, of `format`, as `decode` reads them from its `texts`. Fails if
+    /// their records become too large: nothing is sent yet, so the client still has all of it, and can send
+    /// it in parts.
+    pub(super) fn push_all<'t>(
         &mut self,
-        limits: &Limits,
-        beacon: Result<Beacon, RejectedBeacon>,
-        original: impl Fn() -> OriginalPayload,
+        texts: impl Iterator<Item = &'t str>,
+        format: PayloadFormat,
+        mut decode: impl FnMut(&str) -> Result<Beacon, BeaconStop>,
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
-        self.push(beacon, original, ids)?;
-        let limit = limits.max_record_bytes;
-        match self.pending_bytes <= limit {
-            true => Ok(()),
-            false => Err(ProtocolError::RecordsTooLarge { limit }.into()),
+        let limit = self.context.limits.max_record_bytes;
+        for text in texts {
+            self.push(decode(text), (text.as_bytes(), format), ids)?;
+            if self.pending_bytes > limit {
+                return Err(ProtocolError::RecordsTooLarge { limit }.into());
+            }
         }
+        Ok(())
     }
 
-    /// Processes one beacon. One that could not be decoded becomes a failed event.
+    /// Processes one beacon, which was sent as these bytes. One that could not be decoded becomes a failed
+    /// event.
     pub(super) fn push(
         &mut self,
-        beacon: Result<Beacon, RejectedBeacon>,
-        original: impl Fn() -> OriginalPayload,
+        beacon: Result<Beacon, BeaconStop>,
+        (bytes, format): (&[u8], PayloadFormat),
         ids: &mut EventIdGenerator,
     ) -> Result<(), IngestError> {
+        let original = || OriginalPayload::new(bytes, format);
         let index = self.outcomes.len();
         let sent = match &beacon {
             Ok(beacon) => SentForm::Beacon(privacy::consent(&beacon.fields)),
             Err(_) => SentForm::Unreadable,
         };
-        let processed = match beacon {
-            Err(rejection) => Err(rejection.into()),
-            Ok(beacon) => process_beacon(beacon, index, &self.context, ids),
-        };
-        match processed {
+        let process = |beacon| process_beacon(beacon, index, &self.context, ids);
+        match beacon.and_then(process) {
             Ok(AcceptedBeacon { event_id, catalogued, stripped, pending }) => {
                 if self.trace.is_some()
                     && let Ok((original, _)) = self.redact_original(original(), sent, stripped)
@@ -395,7 +397,7 @@ impl<'a> IngestBatch<'a> {
 
     /// Applies the report of one stream's delivery; `beacons` has the index of each record's
     /// beacon. A record that its stream rejects becomes a failed event, whose records are queued.
-    pub fn apply_report(
+    pub fn apply_direct_report(
         &mut self,
         stream: &Stream,
         beacons: &[usize],
@@ -495,14 +497,6 @@ impl<'a> IngestBatch<'a> {
         }
     }
 
-    /// Returns the outcomes for an answer, once all records are durable, or the error to answer.
-    pub fn settled_outcomes(&self) -> Result<&[(EventId, Outcome)], &IngestError> {
-        match &self.undecodable {
-            Some(error) => Err(error),
-            None => Ok(&self.outcomes),
-        }
-    }
-
     /// The outcome of each beacon, in their order, valid once all records are durable.
     pub fn outcomes(&self) -> &[(EventId, Outcome)] {
         &self.outcomes
@@ -515,23 +509,30 @@ fn copies(records: &[PendingRecord<'_>]) -> usize {
     copies.fold(0, usize::saturating_add)
 }
 
-impl SettledBatch<'_, '_> {
+impl<'b> SettledBatch<'b, '_> {
     /// Counts the outcomes.
     pub fn counts(self) -> OutcomeCounts {
         OutcomeCounts::of(self.0.outcomes.iter().map(|(_, outcome)| outcome))
     }
 
-    /// Builds the answer.
-    pub fn answer(self, verdicts: VerdictMode) -> IngestResponse {
-        let IngestBatch { outcomes, undecodable, .. } = self.0;
-        match undecodable {
-            Some(error) => {
+    /// Returns the outcomes for an answer, or the error of a body that could not be decoded.
+    pub fn outcomes(self) -> Result<&'b [(EventId, Outcome)], &'b IngestError> {
+        match &self.0.undecodable {
+            Some(error) => Err(error),
+            None => Ok(&self.0.outcomes),
+        }
+    }
+
+    /// Builds the answer of the native protocol.
+    pub fn response(self, verdicts: VerdictMode) -> IngestResponse {
+        match self.outcomes() {
+            Ok(outcomes) => IngestResponse::of_outcomes(outcomes, verdicts),
+            Err(error) => {
                 let is_failed =
                     |(_, outcome): &&(_, Outcome)| outcome.kind() == OutcomeKind::Failed;
-                let failed_event = outcomes.iter().find(is_failed);
+                let failed_event = self.0.outcomes.iter().find(is_failed);
                 IngestResponse::of_error(error, failed_event.map(|(event_id, _)| *event_id))
             }
-            None => IngestResponse::of_outcomes(outcomes, verdicts),
         }
     }
 }

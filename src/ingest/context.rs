@@ -219,20 +219,23 @@ impl<'a> PipelineContext<'a> {
         }
     }
 
-    /// Repairs the fields of a beacon.
+    /// Repairs the fields of a beacon. Sets `stripped` if identifiers are removed only now.
     pub(super) fn clean(
         &self,
         beacon: Beacon,
+        stripped: &mut Option<PrivacySignal>,
         facts: &RequestFacts<'_>,
-    ) -> (Map<String, Value>, Repairs) {
-        clean::beacon(beacon, &self.config.cleaning, platform(facts), &validate::coerce)
-    }
-
-    /// Leaves out placeholder ids, notes URLs that are none, and removes personal data from what the
-    /// repairs kept.
-    pub(super) fn finish_cleaning(&self, fields: &mut Map<String, Value>, repairs: &mut Repairs) {
-        clean::absent::note(fields, &self.envelope, repairs);
+        ids: &mut EventIdGenerator,
+    ) -> Result<(Map<String, Value>, Repairs), BeaconStop> {
+        let rules = &self.config.cleaning;
+        let (mut fields, mut repairs) =
+            clean::beacon(beacon, rules, platform(facts), &validate::coerce);
+        // A rule may have revealed the person's consent.
+        *stripped = self.apply_privacy(&mut fields, ids)?.or(*stripped);
+        // Placeholder ids are left out, and URLs that are none are noted.
+        clean::absent::note(&mut fields, &self.envelope, &mut repairs);
         repairs.scrub(self.facts.privacy.scrub);
+        Ok((fields, repairs))
     }
 
     /// Makes the event of cleaned fields. `stripped` is the signal for which identifiers were

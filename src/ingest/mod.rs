@@ -19,11 +19,13 @@ pub mod summary;
 pub mod tenant_cache;
 pub mod trace;
 
+use std::borrow::Cow;
+
 use crate::ingest::error::IngestError;
 use crate::model::beacon::Beacon;
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
-use crate::model::failed_event::{OriginalPayload, PayloadFormat};
+use crate::model::failed_event::PayloadFormat;
 use crate::model::outcome::{Catalogued, DropReason};
 use crate::model::protocol::Protocol;
 use crate::model::replay::ReplaySource;
@@ -47,11 +49,8 @@ fn process_beacon<'a>(
 ) -> Result<AcceptedBeacon<'a>, BeaconStop> {
     let own_facts = context.take_server_fields(&mut beacon.fields)?;
     let facts = own_facts.as_ref().unwrap_or(&context.facts);
-    let stripped = context.apply_privacy(&mut beacon.fields, ids)?;
-    let (mut fields, mut repairs) = context.clean(beacon, facts);
-    // A rule may have revealed the person's consent.
-    let stripped = context.apply_privacy(&mut fields, ids)?.or(stripped);
-    context.finish_cleaning(&mut fields, &mut repairs);
+    let mut stripped = context.apply_privacy(&mut beacon.fields, ids)?;
+    let (fields, repairs) = context.clean(beacon, &mut stripped, facts, ids)?;
     let (mut event, mut repairs) = context.validate(fields, repairs, stripped, ids)?;
     context.clean_event(&mut event, &mut repairs, facts);
     let enriched = enrich::event(event, index, facts, repairs, stripped);
@@ -128,8 +127,7 @@ pub fn replay<'c>(
             return push_items(batch, items, protocol, (body.bytes, format), &mut ids);
         }
     };
-    let original = || OriginalPayload::new(body.bytes, format);
-    batch.push(beacon.map_err(RejectedBeacon::from), original, &mut ids)?;
+    batch.push(beacon.map_err(BeaconStop::from), (body.bytes, format), &mut ids)?;
     Ok(batch)
 }
 
@@ -140,8 +138,8 @@ pub fn pixel<'c>(
     ids: &mut EventIdGenerator,
 ) -> Result<IngestBatch<'c>, IngestError> {
     let mut batch = IngestBatch::new(request, request.context);
-    let original = || OriginalPayload::new(query, PayloadFormat::Query);
-    batch.push(pixel::beacon(query).map_err(RejectedBeacon::from), original, ids)?;
+    let beacon = pixel::beacon(query).map_err(BeaconStop::from);
+    batch.push(beacon, (query.as_bytes(), PayloadFormat::Query), ids)?;
     Ok(batch)
 }
 
@@ -202,15 +200,15 @@ fn push_items<'c>(
     let (translation, limits) = (batch.context.translation(protocol), batch.context.limits);
     let bytes = items.texts.iter().map(|text| text.len()).sum();
     let mut values = ValueBudget::of_request(limits, bytes);
-    for text in &items.texts {
-        let original = || OriginalPayload::new(text.as_bytes(), PayloadFormat::Item(protocol));
+    let decode = |text: &str| {
         let beacon = protocols::beacon(text, &translation, limits, &mut values);
-        let beacon = beacon.map_err(|violation| RejectedBeacon {
-            event_id: protocols::stated_id(protocol, text),
-            ..violation.into()
-        });
-        batch.push_within(limits, beacon, original, ids)?;
-    }
+        beacon.map_err(|violation| {
+            let event_id = protocols::stated_id(protocol, text);
+            RejectedBeacon { event_id, ..violation.into() }.into()
+        })
+    };
+    let texts = items.texts.iter().map(Cow::as_ref);
+    batch.push_all(texts, PayloadFormat::Item(protocol), decode, ids)?;
     Ok(batch)
 }
 
@@ -237,10 +235,8 @@ fn decode_body<'c>(
     };
     batch.context.envelope = parts.envelope.or(&batch.context.envelope);
     let mut values = ValueBudget::of_request(limits, text.len());
-    for text in parts.texts {
-        let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
-        let beacon = decode::beacon_within(text, limits, &mut values).map_err(RejectedBeacon::from);
-        batch.push_within(limits, beacon, original, ids)?;
-    }
+    let decode =
+        |text: &str| decode::beacon_within(text, limits, &mut values).map_err(BeaconStop::from);
+    batch.push_all(parts.texts.into_iter(), PayloadFormat::Beacon, decode, ids)?;
     Ok(batch)
 }

@@ -15,7 +15,7 @@ pub type LazyPointer<'a> = &'a dyn Fn() -> String;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Originals {
     #[default]
-    DeleteQuarantined,
+    Forget,
     /// They do, except values that a rule dropped.
     Keep,
 }

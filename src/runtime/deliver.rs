@@ -17,7 +17,6 @@ use crate::base::clock::{Milliseconds, is_ahead};
 use crate::config::Config;
 use crate::delivery::StreamBatch;
 use crate::delivery::call_slots::CallPurpose;
-use crate::delivery::health::StreamHealth;
 use crate::delivery::response::CallResult;
 use crate::delivery::stats::DeliveryStats;
 use crate::delivery::stream_delivery::{
@@ -94,9 +93,11 @@ pub async fn deliver_all(
         let direct = match config.sharding() {
             None => records,
             Some(sharding) => {
-                let uncounted =
-                    deliver_via_shards(batch, stats, records, sharding, config, env).await?;
-                take_quota(batch, uncounted, config, env).await?
+                let left = deliver_via_shards(batch, stats, records, sharding, config, env).await?;
+                if left.is_empty() {
+                    continue;
+                }
+                take_quota(batch, left, config, env).await?
             }
         };
         deliver_direct(batch, stats, direct, config).await?;
@@ -268,7 +269,7 @@ async fn deliver_direct(
     *stats =
         stats.then(DeliveryStats { send_ms, retries: retries.sum(), ..DeliveryStats::default() });
     for (stream, beacons, report) in deliveries {
-        batch.apply_report(&stream, &beacons, report)?;
+        batch.apply_direct_report(&stream, &beacons, report)?;
     }
     Ok(())
 }
@@ -289,21 +290,29 @@ pub async fn deliver_batch(
 ) -> DeliveryReport {
     let stream = batch.stream.clone();
     let health = stream_health::of(&stream);
+    let Stream { service, name } = &stream;
     let mut delivery = StreamDelivery::new(batch, policy, now_ms());
     loop {
         // Borrowed for this line only: other requests use the health while this one waits.
-        let next = next_step(&mut delivery, &mut health.borrow_mut(), &stream, config);
-        let result = match next {
-            Next::Call { call, timeout_ms } => {
-                let aborts = slot.is_of_object();
-                aws_http::send(*call, &config.aws, stream.service, timeout_ms, aborts).await
+        let action = delivery.step(now_ms(), &mut health.borrow_mut());
+        let result = match action {
+            Action::Send { records, timeout_ms } => {
+                let call = service.put_request(config.aws.endpoint(*service), name, &records);
+                // The call has their bytes.
+                drop(records);
+                match call {
+                    Ok(call) => {
+                        let aborts = slot.is_of_object();
+                        aws_http::send(call, &config.aws, *service, timeout_ms, aborts).await
+                    }
+                    Err(error) => CallResult::NotSent(error.to_string()),
+                }
             }
-            Next::Fail(why) => CallResult::NotSent(why),
-            Next::Wait { milliseconds } => {
+            Action::Wait { milliseconds } => {
                 slot = wait_without_slot(&mut delivery, milliseconds, slot).await;
                 continue;
             }
-            Next::Stop => break,
+            Action::GiveUp | Action::Done => break,
         };
         let jitter = u32::from_ne_bytes(random());
         delivery.reply(result, now_ms(), jitter, &mut health.borrow_mut());
@@ -344,32 +353,5 @@ fn log_failures(stream: &Stream, report: &DeliveryReport) {
                 format_args!("{stream} refuses a record: {}", error.code),
             );
         }
-    }
-}
-
-/// An action whose records are encoded, so that it borrows nothing.
-enum Next {
-    Call { call: Box<http::Request<Vec<u8>>>, timeout_ms: u64 },
-    Fail(String),
-    Wait { milliseconds: u64 },
-    Stop,
-}
-
-fn next_step(
-    delivery: &mut StreamDelivery,
-    health: &mut StreamHealth,
-    stream: &Stream,
-    config: &Config,
-) -> Next {
-    match delivery.step(now_ms(), health) {
-        Action::Send { records, timeout_ms } => {
-            let Stream { service, name } = stream;
-            match service.call(config.aws.endpoint(*service), name, &records) {
-                Ok(call) => Next::Call { call: Box::new(call), timeout_ms },
-                Err(error) => Next::Fail(error.to_string()),
-            }
-        }
-        Action::Wait { milliseconds } => Next::Wait { milliseconds },
-        Action::GiveUp | Action::Done => Next::Stop,
     }
 }

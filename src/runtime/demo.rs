@@ -11,7 +11,7 @@ use super::respond::Reply;
 use crate::model::endpoint::DemoPage;
 
 /// Serves a page of the demo.
-pub async fn answer(page: DemoPage, head: &RequestHead, env: &Env) -> Result<Reply, ApiError> {
+pub async fn serve(page: DemoPage, head: &RequestHead, env: &Env) -> Result<Reply, ApiError> {
     if !is_local(&head.host) && !bindings::config(env).is_ok_and(|config| config.demo) {
         return Err(ApiError::NotFound);
     }

@@ -116,7 +116,7 @@ pub enum HealthQuery {
 }
 
 /// Answers `/readyz` or `/_/metrics`. Each shard is called for the details.
-pub async fn answer(query: HealthQuery, head: &RequestHead, env: &Env) -> Reply {
+pub async fn serve(query: HealthQuery, head: &RequestHead, env: &Env) -> Reply {
     let config = match bindings::config(env) {
         Ok(config) => config,
         Err(error) => {

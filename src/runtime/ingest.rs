@@ -20,7 +20,7 @@ use crate::ingest;
 use crate::ingest::authorize::{
     Authorization, AuthorizedRequest, CorsScope, StoredAnswer, is_anonymous,
 };
-use crate::ingest::batch::IngestBatch;
+use crate::ingest::batch::{IngestBatch, SettledBatch};
 use crate::ingest::dialects::DialectRequest;
 use crate::ingest::error::{HttpError, IngestError};
 use crate::ingest::network_cookie;
@@ -279,31 +279,29 @@ impl<'a> IngestHandler<'a> {
     /// Delivers the records, answers, and reports the request.
     async fn end(
         &mut self,
-        batch: Result<IngestBatch<'a>, IngestError>,
+        mut batch: Result<IngestBatch<'a>, IngestError>,
         verdicts: VerdictMode,
     ) -> Result<IngestResponse, IngestError> {
-        let (batch, answer) = match self.settle(batch).await {
-            Ok(batch) => {
-                let answer = batch.settled().map(|settled| settled.answer(verdicts));
-                (Some(batch), answer)
-            }
-            Err((batch, error)) => (batch, Err(error)),
-        };
+        let answer = self.settle(&mut batch).await.map(|settled| settled.response(verdicts));
         let status = answer.as_ref().map_or_else(HttpError::status, |answer| answer.status);
-        self.report(batch.as_ref(), status, answer.as_ref().err()).await;
+        self.report(batch.as_ref().ok(), status, answer.as_ref().err()).await;
         answer
     }
 
-    /// Delivers the records. The error has what there is of the batch.
-    pub(super) async fn settle(
+    /// Delivers the records, if there are any, until all have a status.
+    pub(super) async fn settle<'b>(
         &mut self,
-        batch: Result<IngestBatch<'a>, IngestError>,
-    ) -> Result<IngestBatch<'a>, (Option<IngestBatch<'a>>, IngestError)> {
-        let mut batch = batch.map_err(|error| (None, error))?;
-        match self.deliver(&mut batch).await {
-            Ok(()) => Ok(batch),
-            Err(error) => Err((Some(batch), error)),
-        }
+        batch: &'b mut Result<IngestBatch<'a>, IngestError>,
+    ) -> Result<SettledBatch<'b, 'a>, IngestError> {
+        let batch = batch.as_mut().map_err(|error| error.clone())?;
+        let stats = &mut self.summary.sending;
+        let delivered = deliver::deliver_all(batch, stats, self.config, &self.request.env).await;
+        self.summary.bytes_out = batch.bytes();
+        self.summary.counts = OutcomeCounts::unsettled(batch.beacons());
+        delivered?;
+        let settled = batch.settled()?;
+        self.summary.counts = settled.counts();
+        Ok(settled)
     }
 
     /// Reports the request, which is answered with `status`.
@@ -324,17 +322,6 @@ impl<'a> IngestHandler<'a> {
             let report = self.inspector_report(batch, error);
             inspector_object::report(&self.request.env, self.config, report).await;
         }
-    }
-
-    /// Delivers the records, until all have a status.
-    async fn deliver(&mut self, batch: &mut IngestBatch<'a>) -> Result<(), IngestError> {
-        let stats = &mut self.summary.sending;
-        let delivered = deliver::deliver_all(batch, stats, self.config, &self.request.env).await;
-        self.summary.bytes_out = batch.bytes();
-        self.summary.counts = OutcomeCounts::unsettled(batch.beacons());
-        delivered?;
-        self.summary.counts = batch.settled()?.counts();
-        Ok(())
     }
 
     /// Builds the inspector's report of the request.

@@ -83,7 +83,7 @@ async fn send(
 }
 
 /// Answers a request to the inspector.
-pub async fn answer(
+pub async fn serve(
     route: InspectorRoute<'_>,
     head: &RequestHead,
     env: &Env,
@@ -186,7 +186,7 @@ impl Inspector {
         let body = String::from_utf8_lossy(body);
         let answer = match method {
             REPORT => self.take(&body),
-            query => self.answer(query, &body),
+            query => self.read(query, &body),
         };
         let caller = Caller::new(caller);
         match answer {
@@ -224,7 +224,7 @@ impl Inspector {
     }
 
     /// Answers a query, after the preface.
-    fn answer(&self, name: &str, query: &str) -> Result<Vec<u8>, String> {
+    fn read(&self, name: &str, query: &str) -> Result<Vec<u8>, String> {
         let api = InspectorQuery::of(name).ok_or("no such question")?;
         let filter = Filter::parse(query).map_err(|error| error.to_string())?;
         self.with(|rows, storage| {

@@ -68,18 +68,18 @@ use respond::Reply;
 pub fn fetch(request: JsValue, env: Env, caller: JsValue) {
     tasks::spawn(async move {
         let request = IncomingRequest::read(request, env);
-        answer(&request).await.end(Caller::new(caller), &request.env).await;
+        serve(&request).await.end(Caller::new(caller), &request.env).await;
     });
 }
 
-async fn answer(request: &IncomingRequest) -> Reply {
+async fn serve(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
     let refused_to_pages = |error: ApiError| respond::refused(&error, CorsScope::none());
     let address = match address(head, env) {
         Ok(address) => address,
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
-        Err(error) => return protocols::answer(request).await.unwrap_or_else(|| refused(error)),
+        Err(error) => return protocols::serve(request).await.unwrap_or_else(|| refused(error)),
     };
     let stored = match (address, head.method) {
         (Endpoint::Events, Method::Post | Method::Options) | (Endpoint::Pixel, Method::Get) => {
@@ -104,22 +104,22 @@ async fn answer(request: &IncomingRequest) -> Reply {
                 Endpoint::Metrics => HealthQuery::Metrics,
                 _ => HealthQuery::Readiness,
             };
-            health::answer(query, head, env).await
+            health::serve(query, head, env).await
         }
         (Endpoint::Metrics, _) => refused_to_pages(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
             match tracker::built(asked.script, env).await {
-                Ok(built) => tracker::answer(&built, asked.version, head.if_none_match.as_deref()),
+                Ok(built) => tracker::reply(&built, asked.version, head.if_none_match.as_deref()),
                 Err(error) => refused(error),
             }
         }
         (Endpoint::Inspector(asked), _) => {
-            inspector_object::answer(asked, head, env).await.unwrap_or_else(refused_to_pages)
+            inspector_object::serve(asked, head, env).await.unwrap_or_else(refused_to_pages)
         }
         (Endpoint::Quarantine, _) => {
-            quarantine::answer(head, env).await.map_or_else(refused_to_pages, respond::row)
+            quarantine::serve(head, env).await.map_or_else(refused_to_pages, respond::row)
         }
-        (Endpoint::Demo(page), _) => demo::answer(page, head, env).await.unwrap_or_else(refused),
+        (Endpoint::Demo(page), _) => demo::serve(page, head, env).await.unwrap_or_else(refused),
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }

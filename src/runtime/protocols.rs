@@ -17,7 +17,7 @@ use crate::model::endpoint::plain;
 use crate::model::protocol::Protocol;
 
 /// Answers a request; none if it asks for no address of a protocol.
-pub async fn answer(request: &IncomingRequest) -> Option<Reply> {
+pub async fn serve(request: &IncomingRequest) -> Option<Reply> {
     let IncomingRequest { head, context, env, .. } = request;
     let config = bindings::config(env).ok()?;
     let path = plain(&head.path);
@@ -63,17 +63,15 @@ async fn events(
     context.other_keys.extend(ingest::other_keys(&context, asked.query));
     let stored = OnceCell::new();
     let mut handler = IngestHandler::new(RequestKind::Protocol(protocol), request, config, None);
-    let batch = handler.items(protocol, asked, &mut context, &stored).await;
-    let settled = handler.settle(batch).await;
-    let (batch, outcomes) = match &settled {
-        Ok(batch) => (Some(batch), batch.settled_outcomes()),
-        Err((batch, error)) => (batch.as_ref(), Err(error)),
-    };
+    let mut batch = handler.items(protocol, asked, &mut context, &stored).await;
+    let settled = handler.settle(&mut batch).await;
+    let outcomes = settled.as_ref().and_then(|settled| settled.outcomes());
     let mut answer = dialects::answer(protocol, outcomes, asked);
     if let (Ok(_), Some(cookie)) = (outcomes, handler.set_cookie.take()) {
         answer.headers.push(("set-cookie", cookie));
     }
-    handler.report(batch, answer.status, outcomes.err()).await;
+    let error = outcomes.err().cloned();
+    handler.report(batch.as_ref().ok(), answer.status, error.as_ref()).await;
     let stored = stored.get().and_then(Option::as_ref);
     let cors = ingest::authorize(&context, None, config, stored).cors;
     respond::dialect(answer, cors).tee(handler.tee.take())

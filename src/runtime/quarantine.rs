@@ -36,7 +36,7 @@ pub enum QuarantineAnswer {
 /// `GET ?after=ID` returns the next quarantined row, and `stream` restricts it to one stream.
 /// `DELETE ?row=ID` deletes one. `POST ?stream=NAME` quarantines the records stored for a stream
 /// that no route names any more.
-pub async fn answer(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
+pub async fn serve(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, ApiError> {
     let config = bindings::config(env)?;
     if !allows(OperatorRole::Quarantine, head, &config, env) {
         return Err(IngestError::Replay(ReplayError::NotAllowed).into());

@@ -14,7 +14,7 @@ use crate::ingest::error::IngestError;
 use crate::model::tracker_path::{Script, ScriptAsset, ScriptVersion};
 
 /// Answers a `GET` or `HEAD`; the runtime leaves out the body of a `HEAD`.
-pub fn answer(
+pub fn reply(
     built: &ScriptAsset,
     version: ScriptVersion<'_>,
     if_none_match: Option<&str>,

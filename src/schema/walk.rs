@@ -13,7 +13,7 @@ use super::Schema;
 use super::assert::{self, count};
 use super::rule::{NodeId, Others, Rule};
 use super::view::View;
-use crate::base::text::truncate_for_display;
+use crate::base::text::escape_json_pointer;
 use crate::model::schema_info::SchemaInfo;
 use crate::model::violation::{Code, Violation, Violations};
 
@@ -30,10 +30,7 @@ impl Path<'_> {
     pub fn pointer(&self) -> String {
         match self {
             Self::Root => String::new(),
-            Self::Member(parent, name) => {
-                let name = truncate_for_display(name).replace('~', "~0").replace('/', "~1");
-                format!("{}/{name}", parent.pointer())
-            }
+            Self::Member(parent, name) => parent.pointer() + &escape_json_pointer(name),
             Self::Item(parent, index) => format!("{}/{index}", parent.pointer()),
         }
     }

@@ -14,7 +14,7 @@ use super::record_counts::RecordResult;
 use super::spill::SpillUsage;
 use super::storage::{Storage, StorageError};
 use super::tenant_share::TenantTotals;
-use super::{BatchEvents, ShardCore};
+use super::{ShardCore, add_record};
 use crate::base::clock::Milliseconds;
 use crate::base::order::{ascending, unsigned};
 use crate::delivery::destinations::Destinations;
@@ -76,8 +76,6 @@ pub struct AdmitResult {
     pub sessions: Vec<Option<SessionInfo>>,
     /// The devices that overflow: their next events should go to any shard.
     pub overflowing: Vec<DeviceKey>,
-    /// The batches that the driver has to close.
-    pub events: BatchEvents,
 }
 
 /// Why a shard accepts no request now; the runtime then delivers directly.
@@ -102,6 +100,13 @@ enum SeenState {
     /// Only these copies of it were.
     Partly(CopyFlags),
     New,
+}
+
+/// The event of an item, and whether it was seen.
+#[derive(Debug, Clone, Copy)]
+struct SeenEvent {
+    key: DedupKey,
+    state: SeenState,
 }
 
 impl SeenState {
@@ -196,7 +201,7 @@ impl ShardCore {
         let refusal = |index: usize| refusals.get(index).copied().unwrap_or(ItemRefusal::None);
         let is_free = |index: usize, item: &ShardItem<'_>| {
             refusal(index).of_whole(item.to.copies()).is_some()
-                || seen.get(index).is_some_and(|seen| self.was_charged(item, *seen))
+                || matches!(seen.get(index), Some(Some(seen)) if self.was_charged(&item.to, *seen))
         };
         let charges = reserve::charge(&items, reserves, is_free);
         // All sessions come first: if one cannot be read, no record was queued.
@@ -204,48 +209,47 @@ impl ShardCore {
             let is_short = matches!(charges.get(index), Some(ItemCharge::Short(_)));
             !is_short && refusal(index).of_whole(item.to.copies()).is_none()
         };
-        let sessions = self.observe(&items, &seen, is_admitted, storage, now, random)?;
+        let sessions = self.assign_sessions(&items, &seen, is_admitted, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
         let mut admitted = AdmitResult { overflowing, charges, ..AdmitResult::default() };
         self.batches.next_request();
         for (index, ((item, session), seen)) in
             items.into_iter().zip(&sessions).zip(seen).enumerate()
         {
-            let seen_key = item.event.as_ref().map(EventIdentity::seen_key);
-            let duplicate = seen_key.and_then(|key| self.find_duplicate(&key, &item.to, seen));
             let charge = admitted.charges.get_mut(index);
-            if let Some(admission) = duplicate {
+            let refusal = refusal(index);
+            let duplicate = seen.and_then(|seen| self.find_duplicate(&item.to, seen));
+            let admission = if let Some(duplicate) = duplicate {
                 // The same event, earlier in this request, was free: a replay is.
                 if let Some(ItemCharge::One(charge)) =
                     charge.map(|charge| std::mem::replace(charge, ItemCharge::Free))
                 {
                     self.quotas.refund(&charge, 1);
                 }
-                admitted.admissions.push(admission);
-                continue;
-            }
-            let refusal = refusal(index);
-            if let Some(refusal) = refusal.of_whole(item.to.copies()) {
-                admitted.admissions.push(Admission::Refused(refusal));
-                continue;
-            }
-            if let Some(ItemCharge::Short(shortage)) = charge {
-                admitted.admissions.push(Admission::Short(*shortage));
-                continue;
-            }
-            let ShardItem { to, tenant, record, .. } = item;
-            let record = match session {
-                Some(session) => record.in_session(session),
-                None => record,
-            };
-            let origin = RecordOrigin { seen_key, part: RecordPart::Whole, tenant };
-            let mut add = |batches: &mut Batcher, to: &StreamSet, record, origin| {
-                admitted.events.add(batches, to, record, origin, now, destinations)
-            };
-            let batches = &mut self.batches;
-            let admission = match to.others() {
-                [] => Admission::Queued(add(batches, to.first(), record, origin).into()),
-                _ => queue_copies(batches, &to, record, origin, (seen, refusal), add),
+                duplicate
+            } else if let Some(refusal) = refusal.of_whole(item.to.copies()) {
+                Admission::Refused(refusal)
+            } else if let Some(ItemCharge::Short(shortage)) = charge {
+                Admission::Short(*shortage)
+            } else {
+                let ShardItem { to, tenant, record, .. } = item;
+                let record = match session {
+                    Some(session) => record.in_session(session),
+                    None => record,
+                };
+                let seen_key = seen.map(|seen| seen.key);
+                let origin = RecordOrigin { seen_key, part: RecordPart::Whole, tenant };
+                let add = |batches: &mut Batcher, to: &StreamSet, record, origin| {
+                    add_record(batches, to, record, origin, now, destinations)
+                };
+                let batches = &mut self.batches;
+                match to.others() {
+                    [] => Admission::Queued(add(batches, to.first(), record, origin).into()),
+                    _ => {
+                        let state = seen.map_or(SeenState::New, |seen| seen.state);
+                        queue_copies(batches, &to, record, origin, (state, refusal), add)
+                    }
+                }
             };
             admitted.admissions.push(admission);
         }
@@ -285,12 +289,12 @@ impl ShardCore {
             return needs;
         }
         let mut found = BTreeSet::new();
-        let mut is_new = |item: &ShardItem<'_>, seen| {
-            let seen_key = item.event.as_ref().map(EventIdentity::seen_key);
-            seen_key.is_none_or(|key| !self.was_charged(item, seen) && found.insert(key))
+        let mut is_new = |item: &ShardItem<'_>, seen: SeenEvent| {
+            !self.was_charged(&item.to, seen) && found.insert(seen.key)
         };
         let seen = self.seen(items, storage, now);
-        let new = items.iter().zip(seen).filter(|(item, seen)| is_new(item, *seen));
+        let new = items.iter().zip(seen);
+        let new = new.filter(|(item, seen)| seen.is_none_or(|seen| is_new(item, seen)));
         reserve::needs(new.map(|(item, _)| item))
     }
 
@@ -338,13 +342,13 @@ impl ShardCore {
         overflowing
     }
 
-    /// Returns whether each item's event was seen, or which of its copies were.
+    /// Returns the event of each item that is one, and whether it was seen, or which of its copies were.
     fn seen(
         &self,
         items: &[ShardItem<'_>],
         storage: &impl Storage,
         now: Milliseconds,
-    ) -> Vec<SeenState> {
+    ) -> Vec<Option<SeenEvent>> {
         let mut keys: Vec<DedupKey> = Vec::with_capacity(items.len());
         for ShardItem { to, event, .. } in items {
             let Some(seen_key) = event.as_ref().map(EventIdentity::seen_key) else { continue };
@@ -353,23 +357,23 @@ impl ShardCore {
                 keys.extend(to.iter().map(|set| seen_key.of_copy(set)));
             }
         }
-        let mut seen = self.seen.contains(storage, &keys, now).into_iter();
-        let mut next = || seen.next().unwrap_or_default();
+        let seen = self.seen.contains(storage, &keys, now);
+        let mut seen = keys.into_iter().zip(seen);
         let of_item = |ShardItem { to, event, .. }: &ShardItem<'_>| {
-            if event.is_none() {
-                return SeenState::New;
-            }
-            let (is_seen, mut copies) = (next(), CopyFlags::default());
+            event.as_ref()?;
+            let ((key, is_seen), mut copies) = (seen.next()?, CopyFlags::default());
             if !to.others().is_empty() {
                 for index in 0..to.copies() {
-                    copies = if next() { copies.with(index) } else { copies };
+                    let is_seen = seen.next().is_some_and(|(_, is_seen)| is_seen);
+                    copies = if is_seen { copies.with(index) } else { copies };
                 }
             }
-            match (is_seen, copies.is_empty()) {
+            let state = match (is_seen, copies.is_empty()) {
                 (true, _) => SeenState::Seen,
                 (false, false) => SeenState::Partly(copies),
                 (false, true) => SeenState::New,
-            }
+            };
+            Some(SeenEvent { key, state })
         };
         items.iter().map(of_item).collect()
     }
@@ -377,17 +381,16 @@ impl ShardCore {
     /// Returns the admission of an event that was seen or is queued already, for all of its streams.
     fn find_duplicate(
         &self,
-        seen_key: &DedupKey,
         to: &FanOut,
-        seen: SeenState,
+        SeenEvent { key, state }: SeenEvent,
     ) -> Option<Admission> {
-        let place = match seen {
+        let place = match state {
             SeenState::Seen => return Some(Admission::Duplicate),
-            SeenState::New => Some(self.batches.find(seen_key)?),
-            SeenState::Partly(_) => self.batches.find(seen_key),
+            SeenState::New => Some(self.batches.find(&key)?),
+            SeenState::Partly(_) => self.batches.find(&key),
         };
         let is_found = |(index, set): (usize, &StreamSet)| {
-            seen.has_copy(index) || place.is_some_and(|place| place.has_copy(set))
+            state.has_copy(index) || place.is_some_and(|place| place.has_copy(set))
         };
         if !to.others().is_empty() && !to.iter().enumerate().all(is_found) {
             return None;
@@ -398,11 +401,10 @@ impl ShardCore {
 
     /// Whether nothing is charged for an event: it is a duplicate, or a stream has its copy and another
     /// one does not, so that the charge of its first request was kept.
-    fn was_charged(&self, item: &ShardItem<'_>, seen: SeenState) -> bool {
-        let Some(seen_key) = item.event.as_ref().map(EventIdentity::seen_key) else { return false };
-        !matches!(seen, SeenState::New)
-            || self.batches.find(&seen_key).is_some_and(EventPlace::has_durable_copy)
-            || self.find_duplicate(&seen_key, &item.to, seen).is_some()
+    fn was_charged(&self, to: &FanOut, seen: SeenEvent) -> bool {
+        seen.state != SeenState::New
+            || self.batches.find(&seen.key).is_some_and(EventPlace::has_durable_copy)
+            || self.find_duplicate(to, seen).is_some()
     }
 
     fn make_room_for(
@@ -533,10 +535,10 @@ impl ShardCore {
 
     /// Returns the session of each item that has one. A device's sessions see the events of one
     /// request in the order in which they occurred.
-    fn observe(
+    fn assign_sessions(
         &mut self,
         items: &[ShardItem<'_>],
-        seen: &[SeenState],
+        seen: &[Option<SeenEvent>],
         is_admitted: impl Fn(usize, &ShardItem<'_>) -> bool,
         storage: &impl Storage,
         now: Milliseconds,
@@ -545,27 +547,24 @@ impl ShardCore {
         let mut sessions = vec![None; items.len()];
         let at = |item: &ShardItem<'_>| item.event.map_or(0, |event| event.session_event.at);
         for (_, index) in ascending(&mut items.iter().map(|item| unsigned(at(item)))) {
-            let (Some(item), Some(seen), Some(session)) =
-                (items.get(index), seen.get(index).copied(), sessions.get_mut(index))
+            let (Some(item), Some(Some(seen)), Some(session)) =
+                (items.get(index), seen.get(index), sessions.get_mut(index))
             else {
                 continue;
             };
-            let Some(event) = item.event.as_ref().filter(|_| is_admitted(index, item)) else {
-                continue;
-            };
-            let EventIdentity {
+            let Some(EventIdentity {
                 key,
                 session_event,
                 device: DeviceIdentity::Known { previous },
                 ..
-            } = *event
+            }) = item.event
             else {
                 continue;
             };
-            if self.find_duplicate(&event.seen_key(), &item.to, seen).is_none() {
+            if is_admitted(index, item) && self.find_duplicate(&item.to, *seen).is_none() {
                 let of = DeviceEvent { key, previous, event: &session_event };
                 let may_be_stored = || self.tenant_use.takes_device(&item.tenant.name, now);
-                let info = self.devices.observe(storage, of, may_be_stored, &random, now)?;
+                let info = self.devices.assign_session(storage, of, may_be_stored, &random, now)?;
                 *session = Some(info);
             }
         }
@@ -581,7 +580,7 @@ fn queue_copies(
     record: Record,
     origin: RecordOrigin,
     (seen, refusal): (SeenState, ItemRefusal),
-    mut add: impl FnMut(&mut Batcher, &StreamSet, Record, RecordOrigin) -> Slot,
+    add: impl Fn(&mut Batcher, &StreamSet, Record, RecordOrigin) -> Slot,
 ) -> Admission {
     let (record, seen_key) = (record.shared(), origin.seen_key);
     let (mut slots, mut is_refused) = (None, false);

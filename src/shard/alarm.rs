@@ -202,7 +202,7 @@ mod tests {
                 }
                 let report = report(batch.batch.records, ends);
                 let failed = Stream::parse("firehose:failed").unwrap();
-                let settled = self.spill.apply_report(
+                let settled = self.spill.end_attempt(
                     &self.storage,
                     batch.token,
                     report,

@@ -43,15 +43,6 @@ pub struct OpenLimits {
     pub aggregate_bytes: Option<usize>,
 }
 
-/// Whether a record has filled its batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fullness {
-    /// It has not, or another did before.
-    HasRoom,
-    /// It has: send the batch now.
-    Full,
-}
-
 /// A batch that accepts records.
 #[derive(Debug)]
 struct OpenBatch {
@@ -131,6 +122,8 @@ pub struct InFlightBatch {
 pub struct Batcher {
     next: BatchId,
     open: Vec<OpenBatch>,
+    /// The batches that were opened since they were last taken.
+    opened: Vec<BatchId>,
     under_way: HashMap<BatchId, InFlightBatch>,
     /// The slots of the events that are not durable yet.
     /// Ordered: a client chooses ids, and could choose those that collide in a hash table whose seed is known.
@@ -199,11 +192,12 @@ impl Batcher {
         origin: RecordOrigin,
         now: Milliseconds,
         limits: impl FnOnce() -> OpenLimits,
-    ) -> (Slot, Fullness) {
+    ) -> Slot {
         let recent_requests = self.arrivals.count(to, now);
         let position = self.open.iter().position(|open| open.to == *to);
         let position = position.unwrap_or_else(|| {
             self.next = self.next.wrapping_add(1);
+            self.opened.push(self.next);
             self.open.push(OpenBatch {
                 id: self.next,
                 to: to.clone(),
@@ -220,7 +214,7 @@ impl Batcher {
         });
         let Some(open) = self.open.get_mut(position) else {
             // Unreachable: the position was found or made above.
-            return (Slot { batch: 0, index: 0 }, Fullness::HasRoom);
+            return Slot { batch: 0, index: 0 };
         };
         let was_full = open.is_full();
         let slot = Slot { batch: open.id, index: open.records.len() };
@@ -241,15 +235,19 @@ impl Batcher {
                 self.note_copy(seen_key, to, CopyState::Held(slot));
             }
         }
-        if !becomes_full {
-            return (slot, Fullness::HasRoom);
-        }
-        for open in &mut self.open {
-            if open.closes_when == ClosesWhen::Lingered {
-                open.closes_when = ClosesWhen::Due;
+        if becomes_full {
+            for open in &mut self.open {
+                if open.closes_when == ClosesWhen::Lingered {
+                    open.closes_when = ClosesWhen::Due;
+                }
             }
         }
-        (slot, Fullness::Full)
+        slot
+    }
+
+    /// Returns the batches that were opened since this was last asked.
+    pub fn take_opened(&mut self) -> Vec<BatchId> {
+        std::mem::take(&mut self.opened)
     }
 
     /// Returns the bytes of the records in memory that are not marked for the spill.
@@ -373,11 +371,28 @@ impl Batcher {
 
 #[cfg(test)]
 mod tests {
+    use Fullness::{Full, HasRoom};
+
     use super::*;
     use crate::model::device_key::DeviceKey;
     use crate::model::event::EventId;
     use crate::model::record;
     use crate::shard::copies::Slots;
+
+    impl Batcher {
+        /// Returns the open batches that are full.
+        pub(in crate::shard) fn full(&self) -> Vec<BatchId> {
+            self.open.iter().filter(|open| open.is_full()).map(|open| open.id).collect()
+        }
+    }
+
+    /// Whether a record has filled its batch.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Fullness {
+        /// It has not, or another did before.
+        HasRoom,
+        Full,
+    }
 
     fn sized(bytes: usize) -> Record {
         let record = record::tests::record(&"x".repeat(bytes - 3));
@@ -419,7 +434,12 @@ mod tests {
         batch_limits: BatchLimits,
     ) -> (Slot, Fullness) {
         let limits = || unaggregated(batch_limits);
-        batches.add(&stream(name).into(), sized(bytes), origin(None), 0, limits)
+        let were_full = batches.full();
+        let slot = batches.add(&stream(name).into(), sized(bytes), origin(None), 0, limits);
+        match batches.full().contains(&slot.batch) && !were_full.contains(&slot.batch) {
+            true => (slot, Full),
+            false => (slot, HasRoom),
+        }
     }
 
     #[test]
@@ -468,7 +488,6 @@ mod tests {
 
     #[test]
     fn a_batch_becomes_full_once_by_the_record_that_fills_it() {
-        use Fullness::{Full, HasRoom};
         for (batch_limits, sizes, rooms) in [
             (
                 BatchLimits { bytes: 30, records: 9 },

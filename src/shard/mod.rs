@@ -10,7 +10,7 @@
 //! admitted = shard.admit(items)                 // an Admission for each item
 //! for (batch, action) in shard.next_actions()   // the batches that may start now
 //!     report = deliver(action)
-//!     result = shard.apply_report(batch, report) // an ItemStatus for each record: answer now
+//!     result = shard.end_batch(batch, report) // an ItemStatus for each record: answer now
 //! shard.checkpoint()                            // at a batch's end, if checkpoint_due says so
 //! ```
 //!
@@ -20,7 +20,7 @@
 //! [`tenant_share`] and [`tenant_use`] keep a tenant from taking what others need. [`record_counts`]
 //! counts what became of the records. [`batcher`] holds the records in memory, for as long as
 //! [`arrivals`] makes it worth the wait, with [`copies`] of an event for several streams, and
-//! [`spill`] those in storage. [`alarm`] sets the object's alarm for the spill, and
+//! [`spill`] those in storage. [`item_progress`] makes the status of an item of those of its records. [`alarm`] sets the object's alarm for the spill, and
 //! [`checkpoint_schedule`] decides when a checkpoint is written. [`protocol`] has the messages of a
 //! shard, and [`storage`] its tables.
 
@@ -34,6 +34,7 @@ pub mod copies;
 pub mod dedup;
 pub mod device_rates;
 pub mod device_store;
+pub mod item_progress;
 pub mod protocol;
 pub mod quotas;
 pub mod record_counts;
@@ -59,9 +60,7 @@ use crate::model::stream_set::StreamSet;
 use crate::shard::dedup::{DedupKey, DedupWindow};
 use crate::shard::quotas::leases::{OverQuota, QuotaLeases};
 pub use admission::{Admission, AdmitError, AdmitRequest, AdmitResult, Refusal};
-use batcher::{
-    BatchId, BatchLimits, Batcher, Fullness, OpenLimits, RecordOrigin, RecordPart, Slot,
-};
+use batcher::{BatchId, BatchLimits, Batcher, OpenLimits, RecordOrigin, RecordPart, Slot};
 use checkpoint_schedule::{CheckpointDue, CheckpointSchedule};
 use config::ShardConfig;
 use copies::CopyState;
@@ -96,38 +95,6 @@ pub struct ShardCore {
     records: RecordCounters,
 }
 
-/// Batches that the driver has to close.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct BatchEvents {
-    /// Batches to close after their linger time.
-    pub opened: Vec<BatchId>,
-    /// Batches to close now.
-    pub full: Vec<BatchId>,
-}
-
-impl BatchEvents {
-    #[inline(never)]
-    fn add(
-        &mut self,
-        batches: &mut Batcher,
-        to: &StreamSet,
-        record: Record,
-        origin: RecordOrigin,
-        now: Milliseconds,
-        destinations: &Destinations,
-    ) -> Slot {
-        let limits = || open_limits(to.first(), destinations);
-        let (slot, fullness) = batches.add(to, record, origin, now, limits);
-        if slot.index == 0 {
-            self.opened.push(slot.batch);
-        }
-        if fullness == Fullness::Full {
-            self.full.push(slot.batch);
-        }
-        slot
-    }
-}
-
 /// The status of a shard, for operators.
 #[derive(Debug)]
 pub struct ShardStatus {
@@ -153,16 +120,27 @@ pub struct ShardStatus {
 /// The next step for a closed batch.
 #[derive(Debug)]
 pub enum BatchAction {
-    /// Deliver it, and pass its report to [`ShardCore::apply_report`].
+    /// Deliver it, and pass its report to [`ShardCore::end_batch`].
     Deliver(StreamBatch),
     /// Spill it, behind older records of its stream or for lack of memory: pass this report to
-    /// [`ShardCore::apply_report`] unchanged.
+    /// [`ShardCore::end_batch`] unchanged.
     Spill(Stream, DeliveryReport),
+}
+
+/// Where a batch goes once it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BatchExit {
+    ToStream,
+    ToSpill,
+    /// To its stream, since the spill is full: otherwise none of its records might ever be sent.
+    PastFullSpill,
 }
 
 /// The steps for all closed batches, and when to ask again.
 #[derive(Debug, Default)]
 pub struct NextActions {
+    /// The batches that were opened since the last call.
+    pub opened: Vec<BatchId>,
     /// The batches that start now, oldest first. Each [`BatchAction::Deliver`] takes a free call.
     pub start: Vec<(BatchId, BatchAction)>,
     /// When the next batch will have lingered.
@@ -175,8 +153,8 @@ pub struct NextActions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettledRecord {
     pub status: ItemStatus,
-    /// The slots of its failed event, if its stream rejects its content. Until these are settled,
-    /// [`ItemStatus::Rejected`] is not final.
+    /// The slots of its failed event, if its stream rejects its content. [`ItemStatus::Rejected`] is final
+    /// only with their statuses, by [`ItemStatus::with_failed_event`].
     pub failed: Vec<Slot>,
 }
 
@@ -188,13 +166,11 @@ impl From<ItemStatus> for SettledRecord {
 
 /// The result of a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct ApplyResult {
+pub struct EndedBatch {
     /// One result for each record, in their order.
     pub records: Vec<SettledRecord>,
     /// The number of records that were spilled.
     pub spilled: usize,
-    /// The batches of failed events that the driver has to close.
-    pub events: BatchEvents,
 }
 
 impl ShardCore {
@@ -242,55 +218,57 @@ impl ShardCore {
         is_avoided: impl Fn(&Stream) -> bool,
     ) -> NextActions {
         let (due, wake_at) = self.batches.due(now, linger_ms);
-        let mut next = NextActions { wake_at, ..NextActions::default() };
+        let opened = self.batches.take_opened();
+        let mut next = NextActions { opened, wake_at, ..NextActions::default() };
         for batch in due {
             let Some(set) = self.batches.set_of(batch) else { continue };
             let is_unfit = |stream: &Stream| {
                 is_avoided(stream) || self.spill.must_queue(stream, accepting_at(stream))
             };
             let stream = set.member_for(self.number, is_unfit).into_owned();
-            let is_spilled = self.goes_to_spill(batch, &stream, &accepting_at);
-            let needs_call = !is_spilled || !self.spill.has_room(self.batches.records_of(batch));
-            let is_blocked = !is_spilled && self.batches.is_blocked(batch, &stream);
-            if is_blocked || (needs_call && free_calls == 0) {
+            let exit = self.exit_of(batch, &stream, accepting_at(&stream));
+            let is_blocked = match exit {
+                BatchExit::ToStream => free_calls == 0 || self.batches.is_blocked(batch, &stream),
+                BatchExit::PastFullSpill => free_calls == 0,
+                BatchExit::ToSpill => false,
+            };
+            if is_blocked {
                 next.is_blocked = true;
                 continue;
             }
-            if let Some(action) = self.close(batch, stream, &accepting_at) {
-                free_calls = free_calls.saturating_sub(usize::from(needs_call));
-                next.start.push((batch, action));
+            let Some(action) = self.close(batch, stream, exit) else { continue };
+            if let BatchAction::Deliver(_) = action {
+                free_calls = free_calls.saturating_sub(1);
             }
+            next.start.push((batch, action));
         }
         next
     }
 
-    /// Whether an open batch is spilled when it is closed for `stream`, if there is room.
-    /// `accepting_at` is when a stream that may be called last accepted a record.
-    fn goes_to_spill(
+    /// Returns where an open batch goes if it is closed for `stream` now. `accepting_at` is when that
+    /// stream last accepted a record, if it may be called.
+    fn exit_of(
         &self,
         batch: BatchId,
         stream: &Stream,
-        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
-    ) -> bool {
-        self.batches.marked_for_spill().contains(&batch)
-            || self.spill.must_queue(stream, accepting_at(stream))
+        accepting_at: Option<Milliseconds>,
+    ) -> BatchExit {
+        let is_for_spill = self.batches.marked_for_spill().contains(&batch)
+            || self.spill.must_queue(stream, accepting_at);
+        match is_for_spill {
+            false => BatchExit::ToStream,
+            true if self.spill.has_room(self.batches.records_of(batch)) => BatchExit::ToSpill,
+            true => BatchExit::PastFullSpill,
+        }
     }
 
-    /// Closes a batch that is due, for `stream`. Returns `None` if it was closed before.
-    /// `accepting_at` is as above.
-    fn close(
-        &mut self,
-        batch: BatchId,
-        stream: Stream,
-        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
-    ) -> Option<BatchAction> {
-        let is_spilled = self.goes_to_spill(batch, &stream, accepting_at);
-        let StreamBatch { stream, records } = self.batches.close(batch, stream)?;
-        // If the spill is full, the records are sent at once: otherwise none might ever be sent
-        // again.
-        if !is_spilled || !self.spill.has_room(&records) {
-            return Some(BatchAction::Deliver(StreamBatch { stream, records }));
+    /// Closes a batch for `stream`. Returns `None` if it was closed before.
+    fn close(&mut self, batch: BatchId, stream: Stream, exit: BatchExit) -> Option<BatchAction> {
+        let closed = self.batches.close(batch, stream)?;
+        if exit != BatchExit::ToSpill {
+            return Some(BatchAction::Deliver(closed));
         }
+        let StreamBatch { stream, records } = closed;
         let records = records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
         let retry_after_s = DeliveryReport::RETRY_AFTER_S;
         let report = DeliveryReport { records, retry_after_s, ..DeliveryReport::default() };
@@ -299,7 +277,7 @@ impl ShardCore {
 
     /// Applies the report of a batch for `stream`. Pending records are spilled; a record whose
     /// content the stream rejects becomes a failed event.
-    pub fn apply_report(
+    pub fn end_batch(
         &mut self,
         batch: BatchId,
         stream: &Stream,
@@ -307,8 +285,8 @@ impl ShardCore {
         storage: &impl Storage,
         destinations: &Destinations,
         now: Milliseconds,
-    ) -> ApplyResult {
-        let mut settled = ApplyResult::default();
+    ) -> EndedBatch {
+        let mut settled = EndedBatch::default();
         let Some(under_way) = self.batches.end(batch) else {
             return settled;
         };
@@ -356,18 +334,13 @@ impl ShardCore {
                         Err(_) => not_durable(&error.code).into(),
                         Ok(parts) => {
                             let add = |part| {
-                                settled.events.add(
-                                    &mut self.batches,
-                                    &destinations.failed,
-                                    part,
-                                    RecordOrigin {
-                                        seen_key: None,
-                                        part: RecordPart::Whole,
-                                        tenant: Arc::clone(&tenant),
-                                    },
-                                    now,
-                                    destinations,
-                                )
+                                let origin = RecordOrigin {
+                                    seen_key: None,
+                                    part: RecordPart::Whole,
+                                    tenant: Arc::clone(&tenant),
+                                };
+                                let (batches, to) = (&mut self.batches, &destinations.failed);
+                                add_record(batches, to, part, origin, now, destinations)
                             };
                             let failed = parts.into_iter().map(add).collect();
                             SettledRecord { status: ItemStatus::Rejected(error.code), failed }
@@ -496,6 +469,19 @@ impl ShardCore {
 
 /// The most tenants over their quotas that a status names.
 const MAX_SHOWN: usize = 100;
+
+/// Puts a record into the open batch of its stream or stream set.
+#[inline(never)]
+fn add_record(
+    batches: &mut Batcher,
+    to: &StreamSet,
+    record: Record,
+    origin: RecordOrigin,
+    now: Milliseconds,
+    destinations: &Destinations,
+) -> Slot {
+    batches.add(to, record, origin, now, || open_limits(to.first(), destinations))
+}
 
 /// Returns the limits of a batch for `stream`: about one call.
 pub fn batch_limits(stream: &Stream, destinations: &Destinations) -> BatchLimits {

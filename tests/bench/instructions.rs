@@ -221,7 +221,7 @@ impl Sending {
         let Stream { service, name } = &self.stream;
         match self.delivery.step(NOW, &mut self.health) {
             Action::Send { records, .. } => {
-                service.call(config.aws.endpoint(*service), name, &records).ok()
+                service.put_request(config.aws.endpoint(*service), name, &records).ok()
             }
             _ => None,
         }
@@ -299,7 +299,7 @@ impl<'a> Shard<'a> {
             }
             let report = sending.delivery.finish(NOW, &sending.health);
             let Self { core, rows, .. } = self;
-            let apply = || core.apply_report(id, &stream, report, rows, &config.destinations, NOW);
+            let apply = || core.end_batch(id, &stream, report, rows, &config.destinations, NOW);
             drop(counted(apply));
         }
     }

@@ -40,7 +40,7 @@ ENTRIES = [
         ") -> DialectAnswer {",
         "return DialectAnswer::empty(404);",
     ),
-    ("src/runtime/protocols.rs", "pub async fn answer(request: &IncomingRequest) -> Option<Reply> {", "return None;"),
+    ("src/runtime/protocols.rs", "pub async fn serve(request: &IncomingRequest) -> Option<Reply> {", "return None;"),
     ("src/config/protocols.rs", "-> Vec<Protocol> {", "return Vec::new();"),
     ("src/config/protocols.rs", ") -> Vec<(String, Protocol)> {", "return Vec::new();"),
     ("src/config/protocols.rs", "pub fn tee(table: &mut ConfigTable<'_>) -> Vec<(Protocol, String)> {", "return Vec::new();"),

@@ -121,7 +121,7 @@ pub fn deliver(
             let problem = is_pending.then_some(DeliveryError::TimedOut);
             let report =
                 DeliveryReport { records, problem, retry_after_s: 7, ..DeliveryReport::default() };
-            batch.apply_report(to.first(), &beacons, report)?;
+            batch.apply_direct_report(to.first(), &beacons, report)?;
         }
     }
     assert!(batch.take_records().is_empty(), "deliveries of deliveries, without an end");

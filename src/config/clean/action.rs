@@ -151,7 +151,7 @@ fn misfit(field: &FieldPath, value: &Value) -> Option<String> {
     let mut fields = Map::new();
     fields.insert("name".to_owned(), Value::String("a".to_owned()));
     field.put(&mut fields, Some(value.clone()));
-    let mut repairs = Repairs::new(Originals::DeleteQuarantined);
+    let mut repairs = Repairs::new(Originals::Forget);
     builtin::beacon(&mut fields, &mut repairs);
     if let Some(repair) = repairs.iter().next() {
         return Some(format!("can't be {value}, which needs the repair {} itself", repair.rule));

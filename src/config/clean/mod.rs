@@ -30,7 +30,7 @@ pub fn cleaning(table: &mut ConfigTable<'_>) -> Option<CleanConfig> {
     let error_count = table.error_count();
     let originals = match table.boolean("repairs_include_original") {
         Some(true) => Originals::Keep,
-        Some(false) | None => Originals::DeleteQuarantined,
+        Some(false) | None => Originals::Forget,
     };
     let mut cleaning = CleanConfig { originals, ..CleanConfig::default() };
     let list = match table.optional("clean") {

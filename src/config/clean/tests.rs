@@ -48,7 +48,7 @@ fn a_whole_list_is_read() {
     assert_eq!(cleaning.after[0].id, "clean[7]");
     let none = table(json!({})).unwrap();
     assert!(none.before.is_empty() && none.after.is_empty());
-    assert_eq!(none.originals, Originals::DeleteQuarantined);
+    assert_eq!(none.originals, Originals::Forget);
 }
 
 #[test]

@@ -55,10 +55,10 @@ struct RecordResponse {
     error_message: Option<String>,
 }
 
-/// Reads the results of the call's `count` records from `answer`, in their order.
-pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
+/// Reads the results of the call's `count` records from `response`, in their order.
+pub fn put_result(response: &HttpResponse, count: usize) -> PutResult {
     PutResult::read(
-        answer,
+        response,
         "PutRecordBatch",
         count,
         |PutRecordBatchOutput { failed, responses }| {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn said(status: u16, body: &str, count: usize) -> PutResult {
-        answer(
+        put_result(
             &HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() },
             count,
         )

@@ -62,9 +62,9 @@ struct PutRecordsResultEntry {
     error_message: Option<String>,
 }
 
-/// Reads the results of the call's `count` records from `answer`, in their order.
-pub fn answer(answer: &HttpResponse, count: usize) -> PutResult {
-    PutResult::read(answer, "PutRecords", count, |PutRecordsOutput { failed, records }| {
+/// Reads the results of the call's `count` records from `response`, in their order.
+pub fn put_result(response: &HttpResponse, count: usize) -> PutResult {
+    PutResult::read(response, "PutRecords", count, |PutRecordsOutput { failed, records }| {
         (records.into_iter().map(PutResultEntry::from).collect(), failed)
     })
 }
@@ -82,7 +82,7 @@ mod tests {
     use crate::delivery::response::{AwsError, ErrorClass};
 
     fn said(status: u16, body: &str, count: usize) -> PutResult {
-        answer(
+        put_result(
             &HttpResponse { status, retry_after_ms: None, body: body.as_bytes().to_vec() },
             count,
         )

@@ -306,7 +306,7 @@ impl StreamDelivery {
                 let retry_after_ms =
                     http.retry_after_ms.unwrap_or(0).min(DeliveryConfig::MAX_RETRY_AFTER_MS);
                 self.not_before = now.saturating_add(retry_after_ms);
-                match self.service.answer(&http, call.len()) {
+                match self.service.put_result(&http, call.len()) {
                     PutResult::PerRecord(answers) => {
                         self.apply_results(call, answers, random, health)
                     }

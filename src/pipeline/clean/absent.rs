@@ -73,7 +73,7 @@ mod tests {
 
     fn noted(fields: Value) -> (Value, Vec<String>) {
         let Value::Object(mut fields) = fields else { panic!("not an object") };
-        let mut repairs = Repairs::new(Originals::DeleteQuarantined);
+        let mut repairs = Repairs::new(Originals::Forget);
         note(&mut fields, &Envelope::default(), &mut repairs);
         let reported = repairs.iter().map(|it| format!("{} {}", it.rule, it.pointer)).collect();
         (Value::Object(fields), reported)

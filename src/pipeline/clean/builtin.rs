@@ -24,11 +24,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::path::escaped;
 use super::text::{self, Cleaned};
 use super::{absent, cut, instant};
 use crate::base::decimal::Decimal;
 use crate::base::json::{JsonReader, MAX_SAFE_INTEGER};
+use crate::base::text::pointer_step;
 use crate::model::beacon::{Limits, max_chars};
 use crate::model::consent::Consent;
 use crate::model::event::Size;
@@ -113,7 +113,7 @@ impl At<'_> {
     fn write(&self, pointer: &mut String) {
         let key = |pointer: &mut String, key: &str| {
             pointer.push('/');
-            pointer.push_str(&escaped(key));
+            pointer.push_str(&pointer_step(key));
         };
         match self {
             Self::Field(name) => key(pointer, name),
@@ -386,7 +386,7 @@ mod tests {
 
     fn repaired(fields: Value) -> (Value, Vec<(String, String)>) {
         let Value::Object(mut fields) = fields else { panic!("not an object") };
-        let mut repairs = Repairs::new(Originals::DeleteQuarantined);
+        let mut repairs = Repairs::new(Originals::Forget);
         beacon(&mut fields, &mut repairs);
         let reported = repairs.iter().map(|it| (it.rule.to_string(), it.pointer.clone())).collect();
         (Value::Object(fields), reported)
@@ -549,7 +549,7 @@ mod tests {
         ] {
             let length = sent.chars().count();
             let Value::Object(mut fields) = json!({field: sent}) else { panic!() };
-            let mut repairs = Repairs::new(Originals::DeleteQuarantined);
+            let mut repairs = Repairs::new(Originals::Forget);
             beacon(&mut fields, &mut repairs);
             assert_eq!(fields[field], json!(expected), "{field}");
             let last = repairs.iter().last().unwrap();

@@ -1,9 +1,8 @@
 //! The paths of rules: a field of a beacon, or a member below its `props` or `metadata`.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
+use crate::base::text::pointer_step;
 use crate::model::beacon::FIELDS;
 
 /// The most names below the root, so that rules create only shallow objects.
@@ -92,20 +91,12 @@ impl FieldPath {
 
     /// Returns the path as a JSON Pointer (RFC 6901) into the beacon.
     pub fn pointer(&self) -> String {
-        self.keys.iter().flat_map(|key| ["/".into(), escaped(key)]).collect()
+        self.keys.iter().flat_map(|key| ["/".into(), pointer_step(key)]).collect()
     }
 }
 
 fn is_object(field: &str) -> bool {
     matches!(field, "props" | "metadata")
-}
-
-/// Escapes `key` as a part of a JSON Pointer.
-pub fn escaped(key: &str) -> Cow<'_, str> {
-    match key.contains(['~', '/']) {
-        true => key.replace('~', "~0").replace('/', "~1").into(),
-        false => key.into(),
-    }
 }
 
 impl std::fmt::Display for FieldPath {

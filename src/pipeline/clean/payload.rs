@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use super::path::escaped;
+use crate::base::text::pointer_step;
 use crate::model::repairs::{LazyPointer, Repairs};
 
 pub const PAYLOAD: &str = "payload";
@@ -113,7 +113,7 @@ impl Place<'_> {
     fn pointer(&self) -> String {
         let above = self.above.map(Place::pointer).unwrap_or_default();
         match self.step {
-            Step::Key(key) => format!("{above}/{}", escaped(key)),
+            Step::Key(key) => format!("{above}/{}", pointer_step(key)),
             Step::Index(index) => format!("{above}/{index}"),
         }
     }

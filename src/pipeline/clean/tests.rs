@@ -199,7 +199,7 @@ fn originals_are_kept_on_request_except_dropped_values() {
             {"rule": "clean[2]", "pointer": "/props/c"},
         ])
     );
-    assert!(!reported(Originals::DeleteQuarantined).to_string().contains("original"));
+    assert!(!reported(Originals::Forget).to_string().contains("original"));
 }
 
 #[test]

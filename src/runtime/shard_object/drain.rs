@@ -158,11 +158,11 @@ impl ShardObject {
             true => stream.clone(),
             false => self.member_of(&config.destinations.failed),
         };
-        let apply_report = |shard: &mut shard::ShardCore| {
-            shard.spill().apply_report(storage, token, report, &failed, now_ms(), random)
+        let end_attempt = |shard: &mut shard::ShardCore| {
+            shard.spill().end_attempt(storage, token, report, &failed, now_ms(), random)
         };
         // A stream whose drain failed is retried later.
-        if let Err(error) = self.with(apply_report)? {
+        if let Err(error) = self.with(end_attempt)? {
             log::error(
                 Component::Shard,
                 format_args!("the spill of {stream} was not drained: {error}"),

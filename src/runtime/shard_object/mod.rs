@@ -40,13 +40,13 @@ use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, Slot};
 use crate::shard::checkpoint_schedule::{CheckpointDue, GAP_MS};
 use crate::shard::copies::Slots;
+use crate::shard::item_progress::ItemProgress;
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
-use crate::shard::quotas::reserve::QuotaShortage;
 use crate::shard::storage::StorageError;
-use crate::shard::{Admission, AdmitRequest, ApplyResult, BatchAction, NextActions, Refusal};
+use crate::shard::{AdmitRequest, BatchAction, EndedBatch, NextActions};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -265,54 +265,41 @@ impl ShardObject {
                 shard.admit(request, &storage, &config.destinations, now, random, is_sick);
             (admitted, shard.spill().wake_at())
         };
-        let (mut admitted, wake_at) = self.with(admit)?;
+        let (admitted, wake_at) = self.with(admit)?;
         // Any request sets a lost alarm again.
         self.wake_by(wake_at);
         // Even a rejected request may have sent batches to the spill.
-        let opened = admitted.as_mut().map(|admitted| std::mem::take(&mut admitted.events.opened));
-        self.drive_batches(opened.unwrap_or_default(), &config, &storage);
+        self.drive_batches(&config, &storage);
         let admitted = admitted?;
         // Running batches write the changes when they end.
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        // For each item: its status once its records are durable, and how many it has in `waiting`. All
-        // of these are looked up before any await: a batch that has ended is removed.
+        // Each item, and how many records it has in `waiting`. All of these are looked up before any
+        // await: a batch that has ended is removed.
         let mut waiting = Vec::with_capacity(admitted.admissions.len());
-        let mut wait = |slots: &Slots, if_durable| {
+        let items = admitted.admissions.iter().map(|admission| {
+            let (item, slots) = admission.progress();
             let before = waiting.len();
-            waiting.extend(slots.iter().map(|slot| self.waiting(slot)));
-            (if_durable, waiting.len().saturating_sub(before))
-        };
-        let items = admitted.admissions.iter().map(|admission| match admission {
-            Admission::Duplicate => (ItemStatus::Duplicate, 0),
-            Admission::Queued(slots) => wait(slots, ItemStatus::Durable),
-            Admission::DuplicateOf(slots) => wait(slots, ItemStatus::Duplicate),
-            Admission::PartlyRefused(slots) => wait(slots, ItemStatus::tenant_share_full()),
-            Admission::Refused(Refusal::Memory) => (ItemStatus::NotAdmitted, 0),
-            Admission::Refused(Refusal::Spill) => (ItemStatus::tenant_share_full(), 0),
-            Admission::Short(QuotaShortage::Over) => (ItemStatus::OverQuota, 0),
-            Admission::Short(QuotaShortage::Unknown) => (ItemStatus::quota_unknown(), 0),
+            let slots = slots.into_iter().flat_map(Slots::iter);
+            waiting.extend(slots.map(|slot| self.waiting(slot)));
+            (item, waiting.len().saturating_sub(before))
         });
-        let items: Vec<(ItemStatus, usize)> = items.collect();
+        let items: Vec<(ItemProgress, usize)> = items.collect();
         let mut waiting = waiting.into_iter();
         let mut answer = BatchResponse::default();
         let mut results: Vec<Rc<BatchResult>> = Vec::new();
         let mut refunds = Vec::new();
-        for (mut item_status, records) in items {
-            let mut is_durable_anywhere = false;
+        for (mut item, records) in items {
             for record in waiting.by_ref().take(records) {
                 let (status, result) = await_status(record).await;
                 if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
                     results.push(result);
                 }
-                is_durable_anywhere |= status == ItemStatus::Durable;
-                item_status = item_status.and(status);
+                item = item.and(status);
             }
-            // What a stream has was counted, and is not counted again when it is sent again.
-            refunds
-                .push(matches!(item_status, ItemStatus::NotDurable { .. }) && !is_durable_anywhere);
-            answer.statuses.push(item_status);
+            refunds.push(item.is_refunded());
+            answer.statuses.push(item.status());
         }
         self.settle_quotas(&refunds, &admitted.charges, &config, &storage);
         answer.sending = results
@@ -336,22 +323,21 @@ impl ShardObject {
         (ended, slot.index)
     }
 
-    /// Starts the batches that may start now, after anything that may have changed that. `opened`
-    /// are new batches, whose results others may await from now on.
-    fn drive_batches(self: &Rc<Self>, opened: Vec<BatchId>, config: &Rc<Config>, storage: &Sqlite) {
-        for id in opened {
-            let (sender, result) = oneshot::channel();
-            let result = result.map(|result: Result<_, Canceled>| result.unwrap_or_default());
-            let batch = BatchDelivery { result: result.boxed_local().shared(), sender };
-            self.batches.borrow_mut().insert(id, batch);
-        }
+    /// Starts the batches that may start now, after anything that may have changed that.
+    fn drive_batches(self: &Rc<Self>, config: &Rc<Config>, storage: &Sqlite) {
         let linger_ms = config.sharding().map_or(0, |sharding| sharding.linger_ms);
         let (now, free_calls) = (now_ms(), self.gate.free_calls());
         let accepting_at = |stream: &Stream| stream_health::of(stream).borrow().accepting_at();
         let is_avoided = |stream: &Stream| stream_health::is_avoided(stream, now);
         let next = self
             .with(|shard| shard.next_actions(now, linger_ms, free_calls, accepting_at, is_avoided));
-        let NextActions { start, wake_at, is_blocked } = next.unwrap_or_default();
+        let NextActions { opened, start, wake_at, is_blocked } = next.unwrap_or_default();
+        for id in opened {
+            let (sender, result) = oneshot::channel();
+            let result = result.map(|result: Result<_, Canceled>| result.unwrap_or_default());
+            let batch = BatchDelivery { result: result.boxed_local().shared(), sender };
+            self.batches.borrow_mut().insert(id, batch);
+        }
         for (id, action) in start {
             // The core started no more than there are free calls.
             let call_slot = match action {
@@ -374,7 +360,7 @@ impl ShardObject {
             tasks::spawn(async move {
                 object.gate.changed().await;
                 object.waits_for_call.set(false);
-                object.drive_batches(Vec::new(), &config, &storage);
+                object.drive_batches(&config, &storage);
             });
         }
     }
@@ -394,7 +380,7 @@ impl ShardObject {
             if object.drives_at.get() == Some(at) {
                 object.drives_at.set(None);
             }
-            object.drive_batches(Vec::new(), &config, &storage);
+            object.drive_batches(&config, &storage);
         });
     }
 
@@ -423,13 +409,12 @@ impl ShardObject {
         let send_ms = now_ms().saturating_sub(began);
         let sending =
             DeliveryStats { send_ms, retries: report.retries, ..DeliveryStats::default() };
-        let apply_report = |shard: &mut shard::ShardCore| {
+        let end_batch = |shard: &mut shard::ShardCore| {
             let settled =
-                shard.apply_report(id, &stream, report, storage, &config.destinations, now_ms());
+                shard.end_batch(id, &stream, report, storage, &config.destinations, now_ms());
             (settled, shard.spill().wake_at())
         };
-        let Ok((ApplyResult { records, spilled, events }, wake_at)) = self.with(apply_report)
-        else {
+        let Ok((EndedBatch { records, spilled }, wake_at)) = self.with(end_batch) else {
             return BatchResult::default();
         };
         self.gate.notify();
@@ -439,7 +424,7 @@ impl ShardObject {
             self.report_soon();
         }
         self.wake_by(wake_at);
-        self.drive_batches(events.opened, config, storage);
+        self.drive_batches(config, storage);
         self.checkpoint(storage);
         // As above: get the places of all failed events before any await.
         let records = records.into_iter().map(|record| {
@@ -450,11 +435,7 @@ impl ShardObject {
         let mut result = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
         for (mut status, failed) in records {
             for slot in failed {
-                if let (ItemStatus::NotDurable { retry_after_s, .. }, _) = await_status(slot).await
-                {
-                    let code = "failed_event_not_durable".to_owned();
-                    status = ItemStatus::NotDurable { code, retry_after_s };
-                }
+                status = status.with_failed_event(&await_status(slot).await.0);
             }
             result.statuses.push(status);
         }

@@ -30,6 +30,7 @@ use serde_json::{Map, Value};
 
 use super::rule::{Node, NodeId, Pattern, Rule};
 use super::{Schema, catalogue};
+use crate::base::text::pointer_step;
 
 /// A mistake in a schema.
 #[derive(Debug, PartialEq, Eq)]
@@ -155,5 +156,5 @@ fn list<T>(items: Vec<T>) -> &'static [T] {
 
 /// Returns the JSON Pointer of `step` below `at`.
 fn below(at: &str, step: &str) -> String {
-    format!("{at}/{}", step.replace('~', "~0").replace('/', "~1"))
+    format!("{at}/{}", pointer_step(step))
 }

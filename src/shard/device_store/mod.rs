@@ -177,7 +177,7 @@ impl DeviceStore {
     /// A device that is not known continues with a copy of the sessions of `previous`, unless they had
     /// ended before this event. It is stored if it `may_be_stored`, which is asked only then. Otherwise it
     /// is remembered until some thousand others come.
-    pub fn observe(
+    pub fn assign_session(
         &mut self,
         storage: &impl Storage,
         of: DeviceEvent<'_>,
@@ -200,7 +200,7 @@ impl DeviceStore {
             };
             self.passing.iter_mut().for_each(|devices| drop(devices.remove(&key)));
             if !is_stored {
-                return Ok(self.observe_passing(key, sessions, event, random));
+                return Ok(self.assign_passing(key, sessions, event, random));
             }
             self.insert(storage, key, &sessions, now)?;
         }
@@ -217,7 +217,7 @@ impl DeviceStore {
     }
 
     /// Assigns an event of a device that is not stored, and displaces only other such devices.
-    fn observe_passing(
+    fn assign_passing(
         &mut self,
         key: DeviceKey,
         mut sessions: DeviceSessions,

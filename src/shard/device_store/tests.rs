@@ -99,7 +99,7 @@ impl DeviceStore {
         random: impl FnOnce() -> [u8; 10],
         now: Milliseconds,
     ) -> Result<SessionInfo, StorageError> {
-        self.observe(storage, DeviceEvent { key, previous, event }, || true, random, now)
+        self.assign_session(storage, DeviceEvent { key, previous, event }, || true, random, now)
     }
 }
 
@@ -627,11 +627,11 @@ fn another_shard_gets_the_sessions_of_a_device_that_is_not_stored() {
     let [first, second] =
         [0, 1_000].map(|at| SessionEvent { at, event_id: event_id(1), starts_session: false });
     let of = DeviceEvent { key: key(1), previous: None, event: &first };
-    let session = devices.observe(&here, of, || false, || [1; 10], 0).unwrap();
+    let session = devices.assign_session(&here, of, || false, || [1; 10], 0).unwrap();
     let copy = devices.export_sessions(&here, &key(1)).unwrap().unwrap();
     let mut others = load(&there, 0);
     others.import_sessions(&there, key(1), &copy, 1_000).unwrap();
     let of = DeviceEvent { key: key(1), previous: None, event: &second };
-    let again = others.observe(&there, of, || true, || [2; 10], 1_000).unwrap();
+    let again = others.assign_session(&there, of, || true, || [2; 10], 1_000).unwrap();
     assert_eq!(again, session);
 }

@@ -55,6 +55,17 @@ impl ItemStatus {
         if badness(&other) > badness(&self) { other } else { self }
     }
 
+    /// The status of a record whose failed event has the status `failed`.
+    #[must_use]
+    pub fn with_failed_event(self, failed: &Self) -> Self {
+        match *failed {
+            Self::NotDurable { retry_after_s, .. } => {
+                Self::NotDurable { code: "failed_event_not_durable".to_owned(), retry_after_s }
+            }
+            _ => self,
+        }
+    }
+
     /// The status of an item of a tenant that has its share of the spill.
     pub fn tenant_share_full() -> Self {
         Self::NotDurable {

@@ -4,13 +4,13 @@
 //! for stream in spill.due(now) {
 //!     let spilled = spill.begin_attempt(storage, stream, bounds, now);
 //!     let report = deliver(spilled.batch);
-//!     spill.apply_report(storage, spilled.token, report, failed_stream, now, random);
+//!     spill.end_attempt(storage, spilled.token, report, failed_stream, now, random);
 //! }
 //! ```
 //!
 //! A record leaves only when its stream accepts it, or when it becomes a failed event because the
 //! stream rejects its content. The failed event is written in the same turn. If the object is lost
-//! between `begin_attempt` and `apply_report`, its records were never removed: they are sent again. A failed event
+//! between `begin_attempt` and `end_attempt`, its records were never removed: they are sent again. A failed event
 //! whose content its stream rejects, or a row that does not match its key, is quarantined: kept and
 //! counted, but not retried. A row of an unknown version is left as it is.
 //!
@@ -87,7 +87,7 @@ pub struct Spill {
 pub struct SpilledBatch {
     /// Its records, in the order of [`DeliveryReport::records`].
     pub batch: StreamBatch,
-    /// Their rows, for [`Spill::apply_report`].
+    /// Their rows, for [`Spill::end_attempt`].
     pub token: DrainToken,
 }
 
@@ -342,7 +342,7 @@ impl Spill {
     /// Applies the `report` of a batch, whose records are in their order. `random`, uniform over
     /// `u32`, spreads the wait before the next attempt. Ignores a batch that took so long that
     /// another attempt has begun, and a report of other records.
-    pub fn apply_report(
+    pub fn end_attempt(
         &mut self,
         storage: &dyn Storage,
         token: DrainToken,

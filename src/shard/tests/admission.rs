@@ -18,7 +18,7 @@ fn a_repeat_shares_the_status_of_the_event_in_flight() {
         assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [Admission::DuplicateOf(slots(1, 0))]);
         let closed = bench.close(1);
         assert_eq!(bench.admissions(vec![event(1, 1, 5)]), [Admission::DuplicateOf(slots(1, 0))]);
-        bench.apply_report(1, closed, status);
+        bench.end_batch(1, closed, status);
         bench
             .admit(vec![ShardItem { to: Cow::Owned(stream(FAILED).into()), ..failed(&json!({})) }]);
         assert_eq!(bench.admissions(vec![event(1, 1, 0)]), [then]);
@@ -167,7 +167,7 @@ fn an_unreadable_session_refuses_the_whole_request() {
     bench.storage.reads_fail.set(false);
     let admitted = bench.admit(items());
     assert_eq!(admitted.admissions, [0, 1, 2].map(|index| Admission::Queued(slots(1, index))));
-    assert_eq!(admitted.events.opened, [1]);
+    assert_eq!(bench.opened(), [1]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     assert_eq!(bench.storage.memory.writes.get(), 0, "nothing is written on the good path");
     let closed = bench.close(1);
     let before = columns(&closed.records[0]);
-    bench.apply_report(1, closed, RecordStatus::Delivered);
+    bench.end_batch(1, closed, RecordStatus::Delivered);
     bench.admit(vec![event(1, 2, 0)]);
     bench.end(2, RecordStatus::Pending);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();

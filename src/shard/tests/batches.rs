@@ -26,7 +26,8 @@ fn a_batch_opens_once_and_is_reported_full_once() {
         ),
     ] {
         let mut bench = Bench::new(ShardConfig::default());
-        assert_eq!(bench.admit(items).events, BatchEvents { opened, full });
+        bench.admit(items);
+        assert_eq!((bench.opened(), bench.shard.batches.full()), (opened, full));
     }
 }
 
@@ -35,11 +36,11 @@ fn a_batch_closes_once_and_settles_once() {
     let mut bench = Bench::new(ShardConfig::default());
     bench.admit(vec![event(1, 1, 0)]);
     let closed = bench.close(1);
-    let mut close = |batch| bench.shard.close(batch, stream(EVENTS), |_| None);
+    let mut close = |batch| bench.shard.close_at(batch, stream(EVENTS), |_| None);
     assert!(close(1).is_none() && close(2).is_none());
     let again = StreamBatch { stream: closed.stream.clone(), records: closed.records.clone() };
-    assert_eq!(bench.apply_report(1, closed, RecordStatus::Pending).records, [durable()]);
-    assert_eq!(bench.apply_report(1, again, RecordStatus::Pending), ApplyResult::default());
+    assert_eq!(bench.end_batch(1, closed, RecordStatus::Pending).records, [durable()]);
+    assert_eq!(bench.end_batch(1, again, RecordStatus::Pending), EndedBatch::default());
     assert_eq!(bench.spilled(EVENTS), 1);
 }
 
@@ -53,13 +54,13 @@ fn records_of_a_stream_with_a_spill_go_behind_it() {
         ShardItem { to: Cow::Owned(stream(ORDERS).into()), ..event(1, 3, 0) },
     ]);
     assert_eq!(bench.close(3).stream, stream(ORDERS), "it has none");
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(2, stream(EVENTS), |_| None)
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close_at(2, stream(EVENTS), |_| None)
     else {
         panic!("not spilled")
     };
     assert_eq!(to, stream(EVENTS));
     let settled =
-        bench.shard.apply_report(2, &to, report, &bench.storage, &bench.config.destinations, 0);
+        bench.shard.end_batch(2, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.records, settled.spilled), (vec![durable()], 1));
     assert_eq!(bench.admissions(vec![event(1, 2, 0)]), [Admission::Duplicate]);
     let max = BatchLimits { bytes: 1_000_000, records: 500 };
@@ -83,7 +84,7 @@ fn only_spilled_events_are_durable_and_seen() {
         bench.admit(vec![event(1, 1, 0)]);
         let closed = bench.close(1);
         bench.storage.memory.full.set(storage_is_full);
-        let settled = bench.apply_report(1, closed, RecordStatus::Pending);
+        let settled = bench.end_batch(1, closed, RecordStatus::Pending);
         bench.storage.memory.full.set(false);
         let spilled = u64::from(status == durable());
         assert_eq!((settled.records, settled.spilled as u64), (vec![status], spilled));
@@ -103,7 +104,7 @@ fn each_record_of_a_batch_has_its_own_status() {
     let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
     bench.storage.memory.full.set(true);
     let settled =
-        bench.shard.apply_report(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
+        bench.shard.end_batch(1, &stream, report, &bench.storage, &bench.config.destinations, 0);
     let refused = || "ValidationException".to_owned();
     let expected = [
         durable(),
@@ -112,7 +113,7 @@ fn each_record_of_a_batch_has_its_own_status() {
         durable(),
     ];
     assert_eq!(settled.records, expected);
-    assert_eq!((settled.spilled, settled.events.opened), (0, vec![2]));
+    assert_eq!((settled.spilled, bench.opened()), (0, vec![2]));
     let admissions = bench.admissions((1..=4).map(|number| event(1, number, 0)).collect());
     let events = |index| Admission::Queued(slots(3, index));
     assert_eq!(admissions, [Admission::Duplicate, events(0), events(1), Admission::Duplicate]);
@@ -125,7 +126,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     let settled = bench.end(1, rejected());
     let status = ItemStatus::Rejected("ValidationException".to_owned());
     assert_eq!(settled.records, [SettledRecord { status, failed: vec![slot(2, 0)] }]);
-    assert_eq!(settled.events, BatchEvents { opened: vec![2], full: vec![] });
+    assert_eq!((bench.opened(), bench.shard.batches.full()), (vec![2], vec![]));
     assert!(bench.shard.status(0).buffer_bytes > 0);
     let closed = bench.close(2);
     assert_eq!(closed.stream, *bench.config.destinations.failed.first());
@@ -133,7 +134,7 @@ fn poison_becomes_a_failed_event_in_the_failed_stream() {
     assert_eq!(line["event_id"], json!(event_id(1)));
     assert!(line["original"].as_str().unwrap().contains("session_id"));
     assert_eq!(
-        bench.apply_report(2, closed, rejected()).records,
+        bench.end_batch(2, closed, rejected()).records,
         [not_durable("ValidationException")]
     );
     let status = bench.shard.status(0);

@@ -77,14 +77,15 @@ fn an_event_that_one_stream_lacks_goes_only_there_when_it_is_sent_again() {
         }
         for _ in 0..2 {
             let admitted = bench.admit(vec![to_both(1)]);
-            let [batch] = admitted.events.opened[..] else { panic!("{admitted:?}") };
+            let [batch] = bench.opened()[..] else { panic!("{admitted:?}") };
             assert_eq!(admitted.admissions, [Admission::Queued(slots(batch, 0))]);
             assert_eq!(bench.close(batch).stream, stream(ORDERS));
             let lost = vec![(record_of(&to_both(1)), RecordStatus::Pending)];
             assert_eq!(end(&mut bench, batch, lost).records, [not_durable("spill_full")]);
         }
-        let admitted = bench.admit(vec![to_both(1)]);
-        bench.end(admitted.events.opened[0], RecordStatus::Delivered);
+        bench.admit(vec![to_both(1)]);
+        let opened = bench.opened();
+        bench.end(opened[0], RecordStatus::Delivered);
         assert_eq!(bench.admissions(vec![to_both(1)]), [Admission::Duplicate], "{crashes}");
     }
 }
@@ -94,10 +95,10 @@ fn record_of(item: &ShardItem<'_>) -> Record {
 }
 
 /// Ends a batch for the second stream that is in flight.
-fn end(bench: &mut Bench, batch: BatchId, records: Vec<(Record, RecordStatus)>) -> ApplyResult {
+fn end(bench: &mut Bench, batch: BatchId, records: Vec<(Record, RecordStatus)>) -> EndedBatch {
     let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
     let Bench { shard, storage, config, .. } = bench;
-    shard.apply_report(batch, &stream(ORDERS), report, storage, &config.destinations, 0)
+    shard.end_batch(batch, &stream(ORDERS), report, storage, &config.destinations, 0)
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn a_copy_counts_as_one_record_in_memory_and_in_the_spill() {
             }
         };
         let Bench { shard, storage, config, .. } = &mut bench;
-        shard.apply_report(batch, &stream, report, storage, &config.destinations, 0);
+        shard.end_batch(batch, &stream, report, storage, &config.destinations, 0);
     }
     assert_eq!(bench.shard.status(0).fill.bytes, spilled * 3);
 }

@@ -146,6 +146,28 @@ impl Storage for Unread {
     }
 }
 
+impl ShardCore {
+    fn goes_to_spill(
+        &self,
+        batch: BatchId,
+        stream: &Stream,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> bool {
+        self.exit_of(batch, stream, accepting_at(stream)) != BatchExit::ToStream
+    }
+
+    /// Closes a batch, whether or not it has to wait for others.
+    fn close_at(
+        &mut self,
+        batch: BatchId,
+        stream: Stream,
+        accepting_at: impl FnOnce(&Stream) -> Option<Milliseconds>,
+    ) -> Option<BatchAction> {
+        let exit = self.exit_of(batch, &stream, accepting_at(&stream));
+        self.close(batch, stream, exit)
+    }
+}
+
 /// A shard and its surroundings.
 struct Bench {
     shard: ShardCore,
@@ -190,24 +212,30 @@ impl Bench {
         self.admit(items).admissions
     }
 
+    /// Returns the batches that were opened since this was asked, or one was closed.
+    fn opened(&mut self) -> Vec<BatchId> {
+        self.shard.batches.take_opened()
+    }
+
     /// Closes a batch, which is then in flight, and returns its records.
     fn close(&mut self, batch: BatchId) -> StreamBatch {
+        self.opened();
         let stream = self.shard.batches.set_of(batch).unwrap().first().clone();
-        match self.shard.close(batch, stream, |_| None) {
+        match self.shard.close_at(batch, stream, |_| None) {
             Some(BatchAction::Deliver(closed)) => closed,
             other => panic!("{other:?}"),
         }
     }
 
-    fn apply_report(
+    fn end_batch(
         &mut self,
         batch: BatchId,
         closed: StreamBatch,
         status: RecordStatus,
-    ) -> ApplyResult {
+    ) -> EndedBatch {
         let records = closed.records.into_iter().map(|record| (record, status.clone())).collect();
         let report = DeliveryReport { records, retry_after_s: 7, ..DeliveryReport::default() };
-        self.shard.apply_report(
+        self.shard.end_batch(
             batch,
             &closed.stream,
             report,
@@ -218,9 +246,9 @@ impl Bench {
     }
 
     /// Closes a batch, and ends it with this status for all of its records.
-    fn end(&mut self, batch: BatchId, status: RecordStatus) -> ApplyResult {
+    fn end(&mut self, batch: BatchId, status: RecordStatus) -> EndedBatch {
         let closed = self.close(batch);
-        self.apply_report(batch, closed, status)
+        self.end_batch(batch, closed, status)
     }
 
     /// Returns how many records of a stream are queued in the spill.

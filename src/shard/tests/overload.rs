@@ -15,7 +15,7 @@ fn a_request_over_the_limit_needs_an_empty_buffer() {
     assert_eq!(bench.shard.status(0).buffer_bytes, held);
     let closed = bench.close(1);
     assert_eq!(bench.try_admit(request(10, 1)), Err(AdmitError::BufferFull { held, limit }));
-    bench.apply_report(1, closed, RecordStatus::Delivered);
+    bench.end_batch(1, closed, RecordStatus::Delivered);
     assert_eq!(bench.shard.status(0).buffer_bytes, 0);
     // Exactly the bytes that memory may hold.
     let mut bench = Bench::new(ShardConfig { buffer_bytes: limit, ..ShardConfig::default() });
@@ -45,11 +45,11 @@ fn a_full_shard_spills_the_batches_of_a_failing_stream() {
     let events = stream(EVENTS);
     assert!(!bench.shard.batches.is_blocked(1, &events));
     assert!(bench.shard.goes_to_spill(1, &events, |_| Some(9)));
-    let Some(BatchAction::Spill(to, report)) = bench.shard.close(1, events, |_| Some(9)) else {
+    let Some(BatchAction::Spill(to, report)) = bench.shard.close_at(1, events, |_| Some(9)) else {
         panic!()
     };
     let settled =
-        bench.shard.apply_report(1, &to, report, &bench.storage, &bench.config.destinations, 0);
+        bench.shard.end_batch(1, &to, report, &bench.storage, &bench.config.destinations, 0);
     assert_eq!((settled.records.len(), settled.spilled, bench.spilled(EVENTS)), (4, 4, 4));
     assert_eq!(bench.close(2).stream, stream(ORDERS));
 }
@@ -91,12 +91,12 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
         problem: Some(DeliveryError::TimedOut),
         ..DeliveryReport::default()
     };
-    bench.shard.apply_report(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
+    bench.shard.end_batch(1, &stream, report, &bench.storage, &bench.config.destinations, 50);
     assert_eq!((bench.spilled(EVENTS), bench.shard.spill().due(50).len()), (1, 1), "at once");
     bench.admit(vec![event(1, 3, 0), event(1, 4, 0)]);
     assert!(bench.shard.goes_to_spill(2, &stream, |_| None), "its breaker is open");
     assert!(!bench.shard.goes_to_spill(2, &stream, |_| Some(49)));
-    let closed = bench.shard.close(2, stream.clone(), |_| Some(49));
+    let closed = bench.shard.close_at(2, stream.clone(), |_| Some(49));
     let Some(BatchAction::Deliver(closed)) = closed else { panic!() };
     let records =
         closed.records.into_iter().map(|record| (record, RecordStatus::Pending)).collect();
@@ -105,7 +105,7 @@ fn new_records_bypass_the_spill_of_a_recovered_stream() {
         problem: Some(DeliveryError::TimedOut),
         ..DeliveryReport::default()
     };
-    bench.shard.apply_report(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
+    bench.shard.end_batch(2, &stream, report, &bench.storage, &bench.config.destinations, 60);
     bench.admit(vec![event(1, 5, 0)]);
     assert!(bench.shard.goes_to_spill(3, &stream, |_| Some(49)), "it takes nothing since");
     assert!(!bench.shard.goes_to_spill(3, &stream, |_| Some(61)));

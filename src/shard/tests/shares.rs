@@ -29,10 +29,10 @@ fn half_each(records_in_memory: usize, records_in_spill: u64) -> ShardConfig {
 }
 
 /// Ends a batch, whether it would be delivered or spilled.
-fn end(bench: &mut Bench, batch: BatchId, status: RecordStatus) -> ApplyResult {
+fn end(bench: &mut Bench, batch: BatchId, status: RecordStatus) -> EndedBatch {
     let stream = bench.shard.batches.set_of(batch).unwrap().first().clone();
     let closed = bench.shard.batches.close(batch, stream).unwrap();
-    bench.apply_report(batch, closed, status)
+    bench.end_batch(batch, closed, status)
 }
 
 fn refused(admissions: &[Admission], refusal: Refusal) -> usize {

@@ -87,7 +87,6 @@ pub struct ShardWorld {
     /// Events that were removed from the spill in this turn.
     written_off: Vec<Where>,
     open: Vec<BatchId>,
-    full: BTreeSet<BatchId>,
     running: Vec<Running>,
     ended: BTreeMap<BatchId, Vec<SettledRecord>>,
     asked: Vec<Asked>,
@@ -161,7 +160,6 @@ impl ShardWorld {
             down: [false; 3],
             written_off: Vec::new(),
             open: Vec::new(),
-            full: BTreeSet::new(),
             running: Vec::new(),
             ended: BTreeMap::new(),
             asked: Vec::new(),
@@ -240,7 +238,7 @@ impl ShardWorld {
             random,
             is_sick,
         );
-        let Ok(AdmitResult { admissions, events, .. }) = admitted else {
+        let Ok(AdmitResult { admissions, .. }) = admitted else {
             self.again.push(request);
             return Ok(());
         };
@@ -250,14 +248,13 @@ impl ShardWorld {
             }
         }
         self.asked.push(Asked { request, admissions });
-        self.wait(events)
+        self.wait()
     }
 
-    fn wait(&mut self, events: BatchEvents) -> Checked {
-        self.open.extend(events.opened);
-        for batch in events.full {
+    fn wait(&mut self) -> Checked {
+        self.open.extend(self.shard.batches.take_opened());
+        for batch in self.shard.batches.full() {
             prop_assert!(self.open.contains(&batch), "full before it was opened");
-            prop_assert!(self.full.insert(batch), "full once");
         }
         Ok(())
     }
@@ -265,7 +262,7 @@ impl ShardWorld {
     fn close(&mut self, batch: BatchId) -> Checked {
         let accepting_at = |stream: &Stream| self.health[index(stream)].accepting_at();
         let to = self.shard.batches.set_of(batch).map(|set| set.first().clone());
-        match self.shard.close(batch, to.unwrap(), accepting_at) {
+        match self.shard.close_at(batch, to.unwrap(), accepting_at) {
             Some(BatchAction::Deliver(closed)) => {
                 let policy = self.config.destinations.policy_of(&closed.stream);
                 let (stream, from) = (index(&closed.stream), From::Batch(batch));
@@ -273,7 +270,7 @@ impl ShardWorld {
                 self.running.push(Running { stream, delivery, from, reported: Vec::new() });
                 Ok(())
             }
-            Some(BatchAction::Spill(stream, report)) => self.apply_report(batch, &stream, report),
+            Some(BatchAction::Spill(stream, report)) => self.end_batch(batch, &stream, report),
             None => Err(TestCaseError::fail("open, and not closed")),
         }
     }
@@ -330,12 +327,12 @@ impl ShardWorld {
             }
         }
         let token = match from {
-            From::Batch(batch) => return self.apply_report(batch, &stream(STREAMS[index]), report),
+            From::Batch(batch) => return self.end_batch(batch, &stream(STREAMS[index]), report),
             From::Spill(token) => token,
         };
         let (failed, now) = (self.config.destinations.failed.first(), self.now);
         let settled =
-            self.shard.spill().apply_report(&self.storage, token, report, failed, now, 1 << 30);
+            self.shard.spill().end_attempt(&self.storage, token, report, failed, now, 1 << 30);
         match settled {
             // Another attempt has begun meanwhile.
             Ok(progress) if progress == DrainResult::default() => self.excuse(reported),
@@ -348,14 +345,14 @@ impl ShardWorld {
         Ok(())
     }
 
-    fn apply_report(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
+    fn end_batch(&mut self, batch: BatchId, stream: &Stream, report: DeliveryReport) -> Checked {
         let Self { storage, config, now, .. } = self;
         let count = report.records.len();
         let settled =
-            self.shard.apply_report(batch, stream, report, storage, &config.destinations, *now);
+            self.shard.end_batch(batch, stream, report, storage, &config.destinations, *now);
         prop_assert_eq!(settled.records.len(), count);
         prop_assert!(self.ended.insert(batch, settled.records).is_none());
-        self.wait(settled.events)
+        self.wait()
     }
 
     fn excuse(&mut self, places: Vec<Where>) {
@@ -379,7 +376,6 @@ impl ShardWorld {
         self.shard = ShardCore::load(&self.storage, sharding, self.now).unwrap();
         self.health = Default::default();
         self.open.clear();
-        self.full.clear();
         self.ended.clear();
         self.again.extend(self.asked.drain(..).map(|asked| asked.request));
         let numbers: Vec<u64> = self.admitted.keys().copied().collect();
@@ -434,21 +430,18 @@ impl ShardWorld {
 
     /// Returns the result of an item, if it is known, as the runtime does.
     fn status(&self, admission: &Admission) -> Checked<Option<ItemStatus>> {
-        let (slots, mut status) = match admission {
-            Admission::Duplicate => return Ok(Some(ItemStatus::Duplicate)),
-            Admission::Queued(slots) => (slots, ItemStatus::Durable),
-            Admission::DuplicateOf(slots) => (slots, ItemStatus::Duplicate),
-            Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) => {
-                return Ok(Some(ItemStatus::OverQuota));
-            }
-        };
-        for slot in slots.iter() {
+        if let Admission::Short(_) | Admission::Refused(_) | Admission::PartlyRefused(_) = admission
+        {
+            return Ok(Some(ItemStatus::OverQuota));
+        }
+        let (mut item, slots) = admission.progress();
+        for slot in slots.into_iter().flat_map(Slots::iter) {
             match self.status_in(slot)? {
-                Some(of_slot) => status = status.and(of_slot),
+                Some(of_slot) => item = item.and(of_slot),
                 None => return Ok(None),
             }
         }
-        Ok(Some(status))
+        Ok(Some(item.status()))
     }
 
     /// Returns the result of one record of an item, if it is known.

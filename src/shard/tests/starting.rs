@@ -151,7 +151,7 @@ fn a_third_batch_of_a_stream_starts_after_the_end_of_one() {
     }
     let Some((1, BatchAction::Deliver(first))) = started.into_iter().next() else { panic!() };
     assert_eq!(next(&mut bench, 200, 6), (vec![], None, true));
-    bench.apply_report(1, first, RecordStatus::Delivered);
+    bench.end_batch(1, first, RecordStatus::Delivered);
     assert_eq!(next(&mut bench, 200, 6), (vec![3], None, false));
 }
 

@@ -58,7 +58,7 @@ fn a_batch_that_is_open_goes_to_another_member_once_its_own_is_sick() {
     let other = other.clone();
     let mut end = |batch, action: BatchAction, status: RecordStatus| {
         let BatchAction::Deliver(closed) = action else { panic!("{action:?}") };
-        bench.apply_report(batch, closed, status)
+        bench.end_batch(batch, closed, status)
     };
     end(1, first.into_iter().next().unwrap(), RecordStatus::Pending);
     end(2, second.into_iter().next().unwrap(), RecordStatus::Delivered);
@@ -94,7 +94,7 @@ fn if_all_members_are_sick_the_shard_stays_at_its_own() {
     let started = start(&mut bench, 100, &all, &[]);
     assert_eq!(streams(&started), [("firehose:e-2".to_owned(), 1)]);
     let [BatchAction::Deliver(closed)] = &started[..] else { panic!("{started:?}") };
-    bench.apply_report(1, closed.clone(), RecordStatus::Pending);
+    bench.end_batch(1, closed.clone(), RecordStatus::Pending);
     bench.admit(vec![to_set(2)]);
     assert_eq!(streams(&start(&mut bench, 200, &all, &[])), [("firehose:e-2".to_owned(), 0)]);
 }
@@ -118,11 +118,11 @@ fn a_record_that_a_member_of_the_failed_set_rejects_is_not_durable() {
     destinations.failed = StreamSet::parse("firehose:f-{0..1}").unwrap();
     bench.admit(vec![to_set(1)]);
     let [BatchAction::Deliver(closed)] = &start(&mut bench, 100, &[], &[])[..] else { panic!() };
-    let refused = bench.apply_report(1, closed.clone(), rejected());
-    assert_eq!(refused.events.opened, [2]);
+    bench.end_batch(1, closed.clone(), rejected());
+    assert_eq!(bench.opened(), [2]);
     let started = start(&mut bench, 200, &[], &[]);
     assert_eq!(streams(&started), [("firehose:f-1".to_owned(), 1)]);
     let [BatchAction::Deliver(closed)] = &started[..] else { panic!() };
-    let refused = bench.apply_report(2, closed.clone(), rejected());
+    let refused = bench.end_batch(2, closed.clone(), rejected());
     assert_eq!(refused.records, [not_durable("ValidationException")]);
 }

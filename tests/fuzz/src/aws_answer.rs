@@ -13,7 +13,7 @@ pub fn run(data: &[u8]) {
     let status = STATUSES[usize::from(*status) % STATUSES.len()];
     let count = usize::from(*count) % 6;
     let answer = HttpResponse { status, retry_after_ms: None, body: body.to_vec() };
-    match service.answer(&answer, count) {
+    match service.put_result(&answer, count) {
         PutResult::Unparseable(why) => assert!(!why.is_empty(), "LAW: there is a reason"),
         PutResult::Failed(error) => {
             assert!(!(200..300).contains(&status), "LAW: a success has results");

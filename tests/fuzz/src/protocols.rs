@@ -126,7 +126,7 @@ fn process(protocol: Protocol, recipe: &Recipe, flags: u8, request: &Request, pl
             for record in laws::check(&mut batch, &sent) {
                 replay::check_again(&record, &sent);
             }
-            let outcomes = batch.settled_outcomes();
+            let outcomes = batch.settled().expect("LAW: all have a status").outcomes();
             let answer = dialects::answer(protocol, outcomes, by);
             check_dialect(&answer);
             let is_good = |kind: OutcomeKind| kind.is_good();

@@ -27,7 +27,7 @@ use headwater::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use headwater::shard::protocol::error::ShardError;
 use headwater::shard::protocol::session_transfer;
 use headwater::shard::spill::{DrainResult, DrainToken, SpilledBatch};
-use headwater::shard::{self, Admission, AdmitResult, ApplyResult, BatchAction, ShardCore};
+use headwater::shard::{self, Admission, AdmitResult, BatchAction, EndedBatch, ShardCore};
 
 use super::Micros;
 use super::chance::Chance;
@@ -618,9 +618,9 @@ impl ShardObject {
         let numbers = numbers(report.records.iter().map(|(record, _)| record));
         let Self { core, disk, .. } = self;
         let core = core.as_mut().unwrap();
-        let settled = core.apply_report(id, stream, report, disk, turn.destinations, turn.now);
+        let settled = core.end_batch(id, stream, report, disk, turn.destinations, turn.now);
         let wake_at = core.spill().wake_at();
-        let ApplyResult { records, spilled, .. } = settled;
+        let EndedBatch { records, spilled, .. } = settled;
         self.batches_spilled += u64::from(spilled > 0);
         for (number, record) in numbers.iter().zip(&records) {
             if record.status == ItemStatus::Durable {
@@ -792,7 +792,7 @@ impl ShardObject {
         let Self { core, disk, .. } = self;
         let spill = core.as_mut().unwrap().spill();
         let failed = turn.destinations.failed.first();
-        let result = spill.apply_report(disk, token, report, failed, turn.now, random).unwrap();
+        let result = spill.end_attempt(disk, token, report, failed, turn.now, random).unwrap();
         if result == DrainResult::default() {
             // Another attempt has its rows, since this one took too long.
             taken.iter().for_each(|number| turn.ledger.excuse(*number));

@@ -195,7 +195,7 @@ fn drive(
                 let Stream { service, name } = &service.stream;
                 prop_assert!((1..=service.limits().records).contains(&records.len()));
                 let endpoint = http::Uri::from_static("http://h/");
-                let request = service.call(&endpoint, name, &records).unwrap();
+                let request = service.put_request(&endpoint, name, &records).unwrap();
                 prop_assert!(request.body().len() <= policy.call_bytes);
                 records.iter().map(numbers).collect()
             }

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::base::text::pointer_step;
 use crate::model::repairs::{LazyPointer, Repairs};
 use crate::pipeline::privacy::values::is_short_without_marks;
 
@@ -147,7 +148,7 @@ impl ScrubPlace<'_> {
             ScrubStep::Root => {}
             ScrubStep::Key(key) => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&pointer_step(key));
             }
             ScrubStep::Index(index) => {
                 pointer.push('/');

@@ -80,14 +80,14 @@ fn rejected() -> RecordStatus {
     })
 }
 
-fn apply_report(
+fn end_attempt(
     spill: &mut Spill,
     storage: &Memory,
     batch: SpilledBatch,
     status: impl Fn(usize) -> RecordStatus,
 ) -> DrainResult {
     let report = report(batch.batch.records, status);
-    spill.apply_report(storage, batch.token, report, &failed(), 0, 0).unwrap()
+    spill.end_attempt(storage, batch.token, report, &failed(), 0, 0).unwrap()
 }
 
 /// Returns how many records of a stream are queued, and how many are quarantined.
@@ -144,7 +144,7 @@ fn the_oldest_rows_come_first_and_as_many_as_fit() {
     for (from, to) in [(0, 500), (500, 502), (502, 503), (503, 1_003), (1_003, 1_004)] {
         let batch = take(&mut spill, &storage, &events());
         assert_eq!(numbers(&batch.batch.records), (from..to).collect::<Vec<_>>());
-        apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+        end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     }
     assert!(!spill.must_queue(&events(), None) && spill.wake_at().is_none());
     assert_eq!(storage.count(Table::Spill), 0);
@@ -161,13 +161,13 @@ fn pending_records_keep_their_place_and_age() {
     let pending = |number| {
         if number == 1 || number == 3 { RecordStatus::Pending } else { RecordStatus::Delivered }
     };
-    let progress = apply_report(&mut spill, &storage, batch, pending);
+    let progress = end_attempt(&mut spill, &storage, batch, pending);
     assert_eq!(progress, DrainResult { accepted: 3, left: 2, ..DrainResult::default() });
     push(&mut spill, &storage, &events(), 5..6);
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [1, 3, 5]);
     assert_eq!(spill.depth(100)[0].oldest_ms, 100);
-    apply_report(&mut spill, &storage, batch, |number| match number {
+    end_attempt(&mut spill, &storage, batch, |number| match number {
         5 => RecordStatus::Pending,
         _ => RecordStatus::Delivered,
     });
@@ -196,7 +196,7 @@ fn a_full_spill_writes_nothing() {
     let more = spill.push(&storage, &failed(), &refs(&records[..1]), 0);
     assert_eq!(more, Err(SpillError::Full { limit }), "the limit is of all streams together");
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(apply_report(&mut spill, &storage, batch, |_| rejected()).failed, 10);
+    assert_eq!(end_attempt(&mut spill, &storage, batch, |_| rejected()).failed, 10);
     assert_eq!(depth(&spill, &failed()), (10, 0), "what becomes a failed event stays");
 }
 
@@ -213,7 +213,7 @@ fn a_full_spill_is_reported_until_there_is_room() {
         assert_eq!(spill.fill(), SpillUsage { bytes: max_bytes, max_bytes, full_since: Some(now) });
     }
     let batch = take(&mut spill, &storage, &events());
-    apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!(spill.fill(), SpillUsage { bytes: 0, max_bytes, full_since: None });
 }
 
@@ -225,7 +225,7 @@ fn a_backlog_has_its_last_progress_and_its_next_attempt() {
     let mut step = |status: &dyn Fn(usize) -> RecordStatus, now| {
         let batch = spill.begin_attempt(&storage, &events(), MIB, now).unwrap().unwrap();
         let report = report(batch.batch.records, status);
-        spill.apply_report(&storage, batch.token, report, &failed(), now, u32::MAX).unwrap();
+        spill.end_attempt(&storage, batch.token, report, &failed(), now, u32::MAX).unwrap();
         let depth = spill.depth(now).pop().unwrap();
         (depth.last_drained_at, depth.next_try_at)
     };
@@ -253,7 +253,7 @@ fn a_storage_that_fails_loses_nothing() {
             batch.batch.records,
             |number| if number == 0 { RecordStatus::Delivered } else { rejected() },
         );
-    spill.apply_report(&storage, batch.token, report, &failed(), 0, u32::MAX).unwrap_err();
+    spill.end_attempt(&storage, batch.token, report, &failed(), 0, u32::MAX).unwrap_err();
     storage.full.set(false);
     assert_eq!((depth(&spill, &events()), depth(&spill, &failed())), ((2, 0), (0, 0)));
     assert_eq!(spill.wake_at(), Some(1_000), "not at once");
@@ -277,7 +277,7 @@ fn an_unreadable_row_is_kept_and_blocks_no_other() {
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [2]);
     assert_eq!(depth(&spill, &events()), (1, 2));
-    apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!((depth(&spill, &events()), spill.wake_at()), ((0, 2), None));
     assert_eq!(storage.count(Table::Spill), 3);
     let quarantine_row =
@@ -325,13 +325,13 @@ fn poison_becomes_a_failed_event_and_then_is_quarantined() {
     push(&mut spill, &storage, &events(), 0..3);
     let batch = take(&mut spill, &storage, &events());
     let second = |number| if number == 1 { rejected() } else { RecordStatus::Delivered };
-    let progress = apply_report(&mut spill, &storage, batch, second);
+    let progress = end_attempt(&mut spill, &storage, batch, second);
     assert_eq!(progress, DrainResult { accepted: 2, failed: 1, ..DrainResult::default() });
     assert_eq!((spill.must_queue(&events(), None), spill.due(0)), (false, vec![failed()]));
     push(&mut spill, &storage, &failed(), 7..8);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.batch.records), [1, 7]);
-    let progress = apply_report(&mut spill, &storage, batch, second);
+    let progress = end_attempt(&mut spill, &storage, batch, second);
     assert_eq!(progress, DrainResult { accepted: 1, quarantined: 1, ..DrainResult::default() });
     assert_eq!((depth(&spill, &failed()), spill.wake_at()), ((0, 1), None));
     let again = Spill::load(&storage, SpillConfig::default(), 0).unwrap();
@@ -348,9 +348,9 @@ fn one_attempt_of_a_stream_runs_at_a_time() {
     assert_eq!((spill.due(59_999), spill.wake_at()), (vec![], Some(60_000)));
     assert_eq!(spill.due(60_000), [events()]);
     let batch = spill.begin_attempt(&storage, &events(), MIB, 60_000).unwrap().unwrap();
-    let late = apply_report(&mut spill, &storage, lost, |_| RecordStatus::Delivered);
+    let late = end_attempt(&mut spill, &storage, lost, |_| RecordStatus::Delivered);
     assert_eq!(late, DrainResult::default());
-    assert_eq!(apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 2);
+    assert_eq!(end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 2);
 }
 
 #[test]
@@ -366,11 +366,11 @@ fn each_record_has_its_own_status_after_another_report() {
         problem: Some(problem),
         ..report(batch.batch.records, |_| RecordStatus::Pending)
     };
-    spill.apply_report(&storage, batch.token, report, &failed(), 0, 0).unwrap();
+    spill.end_attempt(&storage, batch.token, report, &failed(), 0, 0).unwrap();
     let batch = take(&mut spill, &storage, &events());
     assert_eq!(numbers(&batch.batch.records), [3, 4, 5, 0, 1, 2]);
     let second = |number| if number < 3 { RecordStatus::Pending } else { RecordStatus::Delivered };
-    assert_eq!(apply_report(&mut spill, &storage, batch, second).accepted, 3);
+    assert_eq!(end_attempt(&mut spill, &storage, batch, second).accepted, 3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [0, 1, 2]);
 }
 
@@ -381,7 +381,7 @@ fn a_report_of_other_records_removes_nothing() {
     push(&mut spill, &storage, &events(), 0..2);
     let SpilledBatch { token, .. } = take(&mut spill, &storage, &events());
     let report = report(vec![numbered(0, 0)], |_| RecordStatus::Delivered);
-    let progress = spill.apply_report(&storage, token, report, &failed(), 0, 0).unwrap();
+    let progress = spill.end_attempt(&storage, token, report, &failed(), 0, 0).unwrap();
     assert_eq!((progress.left, depth(&spill, &events())), (2, (2, 0)));
 }
 
@@ -398,7 +398,7 @@ fn a_long_backlog_is_not_read_for_the_stream_behind_it() {
     assert_eq!(again.next_sequence, spill.next_sequence);
     let batch = take(&mut spill, &storage, &failed());
     assert_eq!(numbers(&batch.batch.records), [7]);
-    assert_eq!(apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
+    assert_eq!(end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered).accepted, 1);
 }
 
 #[test]
@@ -414,7 +414,7 @@ fn parallel_attempts_of_a_stream_have_different_rows() {
     assert!(take(&mut spill).is_none(), "one, until it takes something");
     let but_nine =
         |number| if number == 9 { RecordStatus::Pending } else { RecordStatus::Delivered };
-    apply_report(&mut spill, &storage, first, but_nine);
+    end_attempt(&mut spill, &storage, first, but_nine);
     let attempts: Vec<SpilledBatch> = (0..3).map(|_| take(&mut spill).unwrap()).collect();
     assert!(take(&mut spill).is_none());
     let token: Vec<Vec<usize>> =
@@ -422,8 +422,8 @@ fn parallel_attempts_of_a_stream_have_different_rows() {
     let rows = [vec![9], (10..20).collect(), (20..30).collect()];
     assert_eq!(token, rows);
     let mut attempts = attempts.into_iter();
-    apply_report(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Pending);
-    apply_report(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Delivered);
+    end_attempt(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Pending);
+    end_attempt(&mut spill, &storage, attempts.next().unwrap(), |_| RecordStatus::Delivered);
     let again: Vec<usize> = take(&mut spill).map(|batch| numbers(&batch.batch.records)).unwrap();
     assert_eq!(again, [9], "the oldest first");
     let last = take(&mut spill).unwrap();
@@ -443,7 +443,7 @@ fn rows_in_flight_leave_nothing_to_attempt() {
     assert!(spill.due(0).is_empty(), "until one ends, or more comes");
     push(&mut spill, &storage, &events(), 2..3);
     assert_eq!(numbers(&take(&mut spill, &storage, &events()).batch.records), [2]);
-    apply_report(&mut spill, &storage, only, |_| RecordStatus::Delivered);
+    end_attempt(&mut spill, &storage, only, |_| RecordStatus::Delivered);
     assert_eq!(depth(&spill, &events()), (1, 0));
 }
 
@@ -509,7 +509,7 @@ fn drain_past_poison(
             delivery.reply(CallResult::Answered(answer), now, 0, &mut health);
         }
         let report = delivery.finish(now, &health);
-        let settled = spill.apply_report(storage, batch.token, report, &failed(), now, 0).unwrap();
+        let settled = spill.end_attempt(storage, batch.token, report, &failed(), now, 0).unwrap();
         token += settled.accepted;
     }
     assert_eq!(token, 20, "{what}");

@@ -86,7 +86,7 @@ fn nothing_moves_during_an_attempt() {
     let batch = take(&mut spill, &storage, &old());
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved::default());
     assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
-    apply_report(&mut spill, &storage, batch, |number| {
+    end_attempt(&mut spill, &storage, batch, |number| {
         if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending }
     });
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, quarantined: 0 });

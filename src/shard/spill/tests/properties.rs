@@ -253,7 +253,7 @@ impl SpillWorld {
                 report.problem.as_ref().is_some_and(|it| it.code() == "ValidationException");
             let progress = self
                 .spill
-                .apply_report(&self.storage, batch.token, report, &failed, self.now, 1 << 30)
+                .end_attempt(&self.storage, batch.token, report, &failed, self.now, 1 << 30)
                 .unwrap();
             self.waiting.in_vain[index] =
                 progress.left == came.len() && (for_bytes || self.waiting.in_vain[index]);

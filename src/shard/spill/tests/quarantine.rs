@@ -32,7 +32,7 @@ fn data(rows: &[quarantine::QuarantineRow]) -> Vec<(String, Vec<u8>)> {
 fn quarantined(spill: &mut Spill, storage: &Memory, numbers: std::ops::Range<usize>) {
     push(spill, storage, &failed(), numbers.clone());
     let batch = take(spill, storage, &failed());
-    let settled = apply_report(spill, storage, batch, |_| rejected());
+    let settled = end_attempt(spill, storage, batch, |_| rejected());
     assert_eq!(settled.quarantined, numbers.len());
 }
 

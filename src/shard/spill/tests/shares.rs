@@ -137,7 +137,7 @@ proptest! {
                             records.map(|(index, record)| (record, status(outcomes[index % 3])));
                         let records = records.collect();
                         let report = DeliveryReport { records, ..DeliveryReport::default() };
-                        spill.apply_report(&storage, batch.token, report, &failed(), 0, 0).unwrap();
+                        spill.end_attempt(&storage, batch.token, report, &failed(), 0, 0).unwrap();
                     }
                 }
                 ShareDeed::Withdraw { stream } => {
@@ -194,9 +194,9 @@ fn a_row_of_an_earlier_version_is_delivered_and_counts_for_no_tenant() {
         (TenantTotals::default(), value.len() as u64)
     );
     let batch = take(&mut spill, &storage, &events());
-    assert_eq!(apply_report(&mut spill, &storage, batch, |_| rejected()).failed, 1);
+    assert_eq!(end_attempt(&mut spill, &storage, batch, |_| rejected()).failed, 1);
     let batch = take(&mut spill, &storage, &failed());
-    apply_report(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
+    end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Delivered);
     assert_eq!((spill.bytes(), storage.count(Table::Spill)), (0, 0));
 }
 
@@ -221,6 +221,6 @@ fn a_full_tenant_is_named_until_one_of_its_records_leaves() {
     let batch = take(&mut spill, &storage, &events());
     let records = batch.batch.records.into_iter().map(|it| (it, RecordStatus::Delivered)).collect();
     let report = DeliveryReport { records, ..DeliveryReport::default() };
-    spill.apply_report(&storage, batch.token, report, &failed(), 0, 0).unwrap();
+    spill.end_attempt(&storage, batch.token, report, &failed(), 0, 0).unwrap();
     assert_eq!(spill.full_tenants(), []);
 }
