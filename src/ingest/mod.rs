@@ -49,8 +49,11 @@ fn process_beacon<'a>(
     let facts = own_facts.as_ref().unwrap_or(&context.facts);
     let stripped = context.apply_privacy(&mut beacon.fields, ids)?;
     let (mut fields, mut repairs) = context.clean(beacon, facts);
-    // A rule may have revealed the person's consent.
-    let stripped = context.apply_privacy(&mut fields, ids)?.or(stripped);
+    // A repair may have revealed the person's consent.
+    let stripped = match repairs.is_empty() {
+        true => stripped,
+        false => context.apply_privacy(&mut fields, ids)?.or(stripped),
+    };
     context.finish_cleaning(&mut fields, &mut repairs);
     let (mut event, mut repairs) = context.validate(fields, repairs, stripped, ids)?;
     context.clean_event(&mut event, &mut repairs, facts);
