@@ -47,6 +47,17 @@ pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
 }
 
+/// Whether `url` is of the web and certainly in its normal form, as most are: without a capital in its
+/// host, a user, a port, a fragment, and a blank at its ends.
+pub fn is_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        return false;
+    };
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?'));
+    let host = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+    is_plain_host(host) && !rest.contains('#') && !rest.ends_with(|last: char| last <= ' ')
+}
+
 /// Whether a host has its final form already, as most have.
 fn is_plain_host(host: &str) -> bool {
     let of_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');

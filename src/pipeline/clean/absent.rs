@@ -46,8 +46,7 @@ fn is_address(text: &str) -> bool {
     if text.starts_with(['/', '?', '#']) {
         return true;
     }
-    // As most URLs do.
-    if text.starts_with("http") && url::parse(text).is_some() {
+    if url::is_plain(text) {
         return true;
     }
     let Some((scheme, rest)) = text.split_once(':') else { return false };
