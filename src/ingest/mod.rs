@@ -20,7 +20,7 @@ pub mod tenant_cache;
 pub mod trace;
 
 use crate::ingest::error::IngestError;
-use crate::model::beacon::Beacon;
+use crate::model::beacon::{Beacon, Envelope};
 use crate::model::consent::PrivacySignal;
 use crate::model::event::{EventId, EventIdGenerator};
 use crate::model::failed_event::{OriginalPayload, PayloadFormat};
@@ -232,6 +232,12 @@ fn decode_body<'c>(
         }
         text => text?,
     };
+    if let Some((text, beacon)) = native::lone_beacon(&text, framing, limits) {
+        batch.context.envelope = Envelope::default().or(&batch.context.envelope);
+        let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
+        batch.push_within(limits, Ok(beacon), original, ids)?;
+        return Ok(batch);
+    }
     let parts = match native::items(&text, framing, limits) {
         Err(ProtocolError::Undecodable(violation)) => {
             return batch.undecodable(*violation, body.bytes, format, ids);
