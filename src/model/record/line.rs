@@ -3,11 +3,14 @@
 //! The bytes are those that serde_json would write. Texts and times, the most frequent values, take
 //! a faster way.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::base::json::scan::unescaped_prefix_len;
+use crate::base::json::scan::is_unescaped;
 use crate::base::timestamp::rfc3339;
+use crate::model::consent::PrivacySignal;
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -18,6 +21,34 @@ const END: &[u8] = b"}\n";
 pub struct JsonLineWriter {
     bytes: Vec<u8>,
     problem: Option<serde_json::Error>,
+}
+
+/// The bytes of columns that several lines have alike, with the signal for which identifiers are left
+/// out of them.
+#[derive(Debug, Default)]
+pub struct SharedColumns(RefCell<Option<(Option<PrivacySignal>, Vec<u8>)>>);
+
+impl SharedColumns {
+    /// Adds the columns to `line`, which is not empty. If it has none for this signal, `write` adds them.
+    pub fn add_to<L: AsMut<JsonLineWriter>>(
+        &self,
+        line: &mut L,
+        stripped: Option<PrivacySignal>,
+        write: impl FnOnce(&mut L),
+    ) {
+        let mut last = self.0.borrow_mut();
+        match last.as_ref() {
+            Some((known, bytes)) if *known == stripped => {
+                line.as_mut().bytes.extend_from_slice(bytes);
+            }
+            _ => {
+                let start = line.as_mut().bytes.len();
+                write(line);
+                let written = line.as_mut().bytes.get(start..).unwrap_or_default();
+                *last = Some((stripped, written.to_vec()));
+            }
+        }
+    }
 }
 
 impl Default for JsonLineWriter {
@@ -52,7 +83,7 @@ impl JsonLineWriter {
     pub fn text(&mut self, column: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.open(column);
-            if unescaped_prefix_len(text.as_bytes()) == text.len() {
+            if is_unescaped(text.as_bytes()) {
                 self.quoted(text.as_bytes());
             } else {
                 self.value(text);

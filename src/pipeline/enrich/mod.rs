@@ -24,6 +24,7 @@ use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
 use crate::model::protocol::Protocol;
+use crate::model::record::line::SharedColumns;
 use crate::model::repairs::Repairs;
 use crate::model::replay::{Redelivery, Replay};
 use crate::model::request::RequestContext;
@@ -162,6 +163,9 @@ pub struct RequestFacts<'a> {
     pub last_device: DeviceKeyCache,
     /// The page context of the event before.
     pub last_visit: page_context::PageCache,
+    /// The columns of these facts, and those of the client, once they are written.
+    pub received_columns: SharedColumns,
+    pub client_columns: SharedColumns,
 }
 
 /// Returns how far a time zone was ahead of UTC at `at`, in minutes; `now` is its offset on
@@ -221,6 +225,8 @@ pub fn facts<'a>(
         visitor,
         last_device: DeviceKeyCache::default(),
         last_visit: page_context::PageCache::default(),
+        received_columns: SharedColumns::default(),
+        client_columns: SharedColumns::default(),
     }
 }
 
