@@ -154,8 +154,9 @@ fn decoded(written: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     if written.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return form_urlencoded::parse(written.as_bytes()).next().unwrap_or_default();
     }
-    let (name, value) = written.split_once('=').unwrap_or((written, ""));
-    (Cow::Borrowed(name), Cow::Borrowed(value))
+    let name_end = written.bytes().position(|byte| byte == b'=').unwrap_or(written.len());
+    let (name, value) = written.split_at_checked(name_end).unwrap_or_default();
+    (Cow::Borrowed(name), Cow::Borrowed(value.get(1..).unwrap_or_default()))
 }
 
 /// Removes the remains of escaped ampersands from `name`. Mails and editors write `&amp;`, `&#038;` or

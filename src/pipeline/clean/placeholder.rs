@@ -165,15 +165,16 @@ fn stands_for_none(text: &str) -> bool {
         matches!(it, '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’') || it.is_whitespace()
     };
     let bare = text.trim_matches(quoted);
+    let inner = bare.trim_matches(['(', ')', '<', '>', '[', ']', '{', '}']);
     let lower = bare.to_ascii_lowercase();
     bare.chars().all(|it| is_mark(it) || it.is_whitespace())
         || is_one_of(bare, PLACEHOLDERS)
-        || is_one_of(bare.trim_matches(['(', ')', '<', '>', '[', ']', '{', '}']), PLACEHOLDERS)
+        || (inner.len() < bare.len() && is_one_of(inner, PLACEHOLDERS))
         || is_of_one_digit(&lower)
         || is_repeated(&lower)
         || is_printed(bare)
         || is_of_absent_words(bare)
-        || is_of_absent_words(&lower)
+        || (lower != bare && is_of_absent_words(&lower))
         || is_template(bare)
         || is_variable(bare)
 }

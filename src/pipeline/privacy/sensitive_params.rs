@@ -211,9 +211,9 @@ impl SensitiveParams {
     }
 }
 
-/// Orders shorter names first: most differ in length.
+/// Orders shorter names first: most differ in length, and the others in their first letters.
 fn by_length(a: &[u8], b: &[u8]) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    a.len().cmp(&b.len()).then_with(|| a.iter().cmp(b))
 }
 
 /// Returns the bytes of a name that count, in lower case.
