@@ -234,8 +234,7 @@ fn decode_body<'c>(
     };
     if let Some((text, beacon)) = native::lone_beacon(&text, framing, limits) {
         batch.context.envelope = Envelope::default().or(&batch.context.envelope);
-        let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
-        batch.push_within(limits, Ok(beacon), original, ids)?;
+        push_native(&mut batch, text, Ok(beacon), ids)?;
         return Ok(batch);
     }
     let parts = match native::items(&text, framing, limits) {
@@ -247,9 +246,20 @@ fn decode_body<'c>(
     batch.context.envelope = parts.envelope.or(&batch.context.envelope);
     let mut values = ValueBudget::of_request(limits, text.len());
     for text in parts.texts {
-        let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
         let beacon = decode::beacon_within(text, limits, &mut values).map_err(RejectedBeacon::from);
-        batch.push_within(limits, beacon, original, ids)?;
+        push_native(&mut batch, text, beacon, ids)?;
     }
     Ok(batch)
+}
+
+/// Processes a native beacon that was sent as `text`.
+fn push_native(
+    batch: &mut IngestBatch<'_>,
+    text: &str,
+    beacon: Result<Beacon, RejectedBeacon>,
+    ids: &mut EventIdGenerator,
+) -> Result<(), IngestError> {
+    let limits = batch.context.limits;
+    let original = || OriginalPayload::new(text, PayloadFormat::Beacon);
+    batch.push_within(limits, beacon, original, ids)
 }

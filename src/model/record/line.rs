@@ -29,25 +29,21 @@ pub struct JsonLineWriter {
 pub struct SharedColumns(RefCell<Option<(Option<PrivacySignal>, Vec<u8>)>>);
 
 impl SharedColumns {
-    /// Adds the columns to `line`, which is not empty. If it has none for this signal, `write` adds them.
-    pub fn add_to<L: AsMut<JsonLineWriter>>(
-        &self,
-        line: &mut L,
-        stripped: Option<PrivacySignal>,
-        write: impl FnOnce(&mut L),
-    ) {
-        let mut last = self.0.borrow_mut();
-        match last.as_ref() {
+    /// Adds the columns to `line`, which is not empty. Returns whether there are some for this signal.
+    pub fn add_to(&self, line: &mut JsonLineWriter, stripped: Option<PrivacySignal>) -> bool {
+        match self.0.borrow().as_ref() {
             Some((known, bytes)) if *known == stripped => {
-                line.as_mut().bytes.extend_from_slice(bytes);
+                line.bytes.extend_from_slice(bytes);
+                true
             }
-            _ => {
-                let start = line.as_mut().bytes.len();
-                write(line);
-                let written = line.as_mut().bytes.get(start..).unwrap_or_default();
-                *last = Some((stripped, written.to_vec()));
-            }
+            _ => false,
         }
+    }
+
+    /// Keeps the columns that were added to `line` since it had `start` bytes.
+    pub fn keep(&self, line: &JsonLineWriter, start: usize, stripped: Option<PrivacySignal>) {
+        let written = line.bytes.get(start..).unwrap_or_default();
+        self.0.replace(Some((stripped, written.to_vec())));
     }
 }
 
@@ -69,6 +65,11 @@ impl JsonLineWriter {
         let end = if bytes.ends_with(END) { END.len() } else { 0 };
         bytes.truncate(bytes.len().saturating_sub(end));
         Self { bytes, problem: None }
+    }
+
+    /// Returns how many bytes are written.
+    pub const fn written(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Ends the line, or returns why a column could not be written.

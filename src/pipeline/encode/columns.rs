@@ -64,15 +64,21 @@ impl ColumnWriter {
 
     /// Writes the columns that the events of a request share. Those of the second event are kept for
     /// the others, so that a lone event costs no copy.
+    #[inline(never)]
     fn shared(
         &mut self,
         columns: &SharedColumns,
         enriched: &EnrichedEvent<'_>,
-        write: impl FnOnce(&mut Self),
+        write: &dyn Fn(&mut Self),
     ) {
-        match enriched.event_index {
-            0 => write(self),
-            _ => columns.add_to(self, enriched.stripped, write),
+        let (is_first, stripped) = (enriched.event_index == 0, enriched.stripped);
+        if !is_first && columns.add_to(&mut self.line, stripped) {
+            return;
+        }
+        let start = self.line.written();
+        write(self);
+        if !is_first {
+            columns.keep(&self.line, start, stripped);
         }
     }
 
@@ -91,12 +97,6 @@ impl ColumnWriter {
             (None, Some(_)) => self.text(column, Some("")),
             _ => {}
         }
-    }
-}
-
-impl AsMut<JsonLineWriter> for ColumnWriter {
-    fn as_mut(&mut self) -> &mut JsonLineWriter {
-        &mut self.line
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) fn of_event(
     line.json(Column::Level, event.level);
     line.text(Column::SchemaVersion, event.schema.map(|schema| schema.version));
     line.time(Column::OccurredAt, Some(occurred.at));
-    line.shared(&facts.received_columns, enriched, |line| received(line, facts, *stripped));
+    line.shared(&facts.received_columns, enriched, &|line| received(line, facts, *stripped));
     // Without a time of the client, the event occurred when it was received.
     let is_known = |time: &DateTime<Utc>| *time == occurred.at && *time != facts.received_at;
     if line.writes_derived(Column::OccurredAt) || !event.client_time.as_ref().is_some_and(is_known)
@@ -151,11 +151,11 @@ pub(super) fn of_event(
     line.json(Column::UserVerified, enriched.user_verified.filter(|_| identifying));
     line.json(Column::Consent, event.consent);
     line.json(Column::IdentifiersRemoved, *stripped);
-    line.shared(&facts.client_columns, enriched, |line| client(line, &facts.client, *stripped));
+    line.shared(&facts.client_columns, enriched, &|line| client(line, &facts.client, *stripped));
     line.text(Column::Build, event.build.as_deref());
-    line.shared(&visit.page_columns, enriched, |line| page(line, visit));
+    line.shared(&visit.page_columns, enriched, &|line| page(line, visit));
     line.text(Column::Title, event.title.as_deref());
-    line.shared(&visit.source_columns, enriched, |line| source(line, visit));
+    line.shared(&visit.source_columns, enriched, &|line| source(line, visit));
     let (screen, viewport) =
         (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
     line.json(Column::ScreenWidth, screen.map(|size| size.width));
