@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 /// Returns two lower-case digits for each byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    let digit = |half: u8| match half {
+        0..=9 => half.wrapping_add(b'0'),
+        _ => half.wrapping_sub(10).wrapping_add(b'a'),
+    };
+    let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
-        let digits = [byte >> 4, byte & 15];
-        text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Returns the 32 bytes that 64 hexadecimal digits write; none for another text.

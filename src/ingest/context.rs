@@ -230,8 +230,10 @@ impl<'a> PipelineContext<'a> {
         let rules = &self.config.cleaning;
         let (mut fields, mut repairs) =
             clean::beacon(beacon, rules, platform(facts), &validate::coerce);
-        // A rule may have revealed the person's consent.
-        *stripped = self.apply_privacy(&mut fields, ids)?.or(*stripped);
+        // A repair may have revealed the person's consent.
+        if !repairs.is_empty() {
+            *stripped = self.apply_privacy(&mut fields, ids)?.or(*stripped);
+        }
         // Placeholder ids are left out, and URLs that are none are noted.
         clean::absent::note(&mut fields, &self.envelope, &mut repairs);
         repairs.scrub(self.facts.privacy.scrub);

@@ -227,16 +227,21 @@ fn decode_body<'c>(
         }
         text => text?,
     };
-    let parts = match native::items(&text, framing, limits) {
-        Err(ProtocolError::Undecodable(violation)) => {
-            return batch.undecodable(*violation, body.bytes, format, ids);
-        }
-        parts => parts?,
+    let (parts, mut lone) = match native::lone_beacon(&text, framing, limits) {
+        Some((text, beacon)) => (native::BodyParts::of_one(text), Some(beacon)),
+        None => match native::items(&text, framing, limits) {
+            Err(ProtocolError::Undecodable(violation)) => {
+                return batch.undecodable(*violation, body.bytes, format, ids);
+            }
+            parts => (parts?, None),
+        },
     };
     batch.context.envelope = parts.envelope.or(&batch.context.envelope);
     let mut values = ValueBudget::of_request(limits, text.len());
-    let decode =
-        |text: &str| decode::beacon_within(text, limits, &mut values).map_err(BeaconStop::from);
+    let decode = |text: &str| match lone.take() {
+        Some(beacon) => Ok(beacon),
+        None => decode::beacon_within(text, limits, &mut values).map_err(BeaconStop::from),
+    };
     batch.push_all(parts.texts.into_iter(), PayloadFormat::Beacon, decode, ids)?;
     Ok(batch)
 }

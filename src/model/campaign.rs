@@ -85,7 +85,7 @@ impl<'a> Parameter<'a> {
     /// Reads the text between two `&`; none if it names neither a campaign nor a click.
     pub fn read(written: &'a str) -> Option<Self> {
         const UTM: [&str; 6] = ["source", "medium", "campaign", "term", "content", "id"];
-        let (name, value) = form_urlencoded::parse(written.as_bytes()).next()?;
+        let (name, value) = decoded(written);
         let name = lower(name);
         let name = without_entity(&name);
         let max_chars = match name.strip_prefix("utm_") {
@@ -123,7 +123,7 @@ impl Campaign {
     /// Adds what a query names. This is compiled once, not for each kind of list.
     #[inline(never)]
     fn add(&mut self, query: &str) {
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in query.split('&').map(decoded) {
             let name = lower(name);
             let name = without_entity(&name);
             if let Some(utm) = name.strip_prefix("utm_") {
@@ -149,9 +149,23 @@ impl Campaign {
     }
 }
 
+/// Returns the name and the value of the text between two `&`.
+fn decoded(written: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+    if written.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return form_urlencoded::parse(written.as_bytes()).next().unwrap_or_default();
+    }
+    let name_end = written.bytes().position(|byte| byte == b'=').unwrap_or(written.len());
+    let (name, value) = written.split_at_checked(name_end).unwrap_or_default();
+    (Cow::Borrowed(name), Cow::Borrowed(value.get(1..).unwrap_or_default()))
+}
+
 /// Removes the remains of escaped ampersands from `name`. Mails and editors write `&amp;`, `&#038;` or
 /// `&#x26;` in links; the `#` of the latter two begins a fragment.
 fn without_entity(name: &str) -> &str {
+    // Each of them ends in a semicolon.
+    if !name.bytes().any(|byte| byte == b';') {
+        return name;
+    }
     let mut name = name;
     while let Some(rest) = behind_ampersand(name) {
         name = rest;
@@ -182,7 +196,10 @@ fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
 /// Trims `value` and cuts it after `max_chars`; none if nothing is left.
 fn kept(value: &str, max_chars: usize) -> Option<String> {
     let value = value.trim();
-    let end = value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end);
+    let end = match value.len() > max_chars {
+        true => value.char_indices().nth(max_chars).map_or(value.len(), |(end, _)| end),
+        false => value.len(),
+    };
     value.get(..end).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 

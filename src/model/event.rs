@@ -83,6 +83,15 @@ impl EventId {
         self.0.as_bytes()
     }
 
+    /// Returns its hyphenated form in lower case, which is written to a [`Self::buffer`].
+    pub fn text<'b>(&self, buffer: &'b mut [u8; 36]) -> &'b str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+
+    pub const fn buffer() -> [u8; 36] {
+        [0; 36]
+    }
+
     /// Returns when it was made, in milliseconds since the epoch, if it is a UUID of version 7.
     pub fn made_at(&self) -> Option<u64> {
         (self.0.get_version_num() == 7).then_some(self.0.as_u64_pair().0 >> 16)
@@ -97,7 +106,7 @@ impl fmt::Display for EventId {
 
 impl Serialize for EventId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+        serializer.serialize_str(self.text(&mut Self::buffer()))
     }
 }
 
@@ -177,7 +186,9 @@ impl DeviceId {
     pub fn parse(text: String) -> Option<Self> {
         let fits = !text.is_empty()
             && chars_above(&text, Self::MAX_CHARS).is_none()
-            && !text.chars().any(char::is_control);
+            // Of bytes above ASCII, a character may be a control character.
+            && !text.bytes().any(|byte| byte.is_ascii_control())
+            && (text.is_ascii() || !text.chars().any(char::is_control));
         fits.then_some(Self(text))
     }
 
@@ -205,8 +216,8 @@ impl Size {
     /// Parses `WIDTHxHEIGHT`, each of one to five digits.
     pub fn parse(text: &str) -> Option<Self> {
         let pixels = |side: &[u8]| {
-            let digit = |byte: &u8| char::from(*byte).to_digit(10);
-            let add = |sum: u32, byte| Some(sum.saturating_mul(10).saturating_add(digit(byte)?));
+            let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10);
+            let add = |sum: u32, byte| Some(sum.wrapping_mul(10).wrapping_add(digit(byte)?.into()));
             matches!(side.len(), 1..=5).then(|| side.iter().try_fold(0, add))?
         };
         let mut sides = text.as_bytes().splitn(2, |byte| *byte == b'x');

@@ -203,15 +203,15 @@ impl Walk<'_> {
 
     fn members(&mut self, rule: &Rule, members: &Map<String, Value>, path: &Path<'_>) {
         let Rule::Members { named, patterns, others } = rule else { return };
+        // Both are in the order of their names.
+        let mut named = named.iter().peekable();
         for (name, value) in members {
             if self.findings.are_complete() {
                 return;
             }
             let (path, view) = (Path::Member(path, name), View::from(value));
-            let by_name = named
-                .binary_search_by(|(known, _)| (*known).cmp(name))
-                .ok()
-                .and_then(|at| named.get(at));
+            while named.next_if(|(known, _)| *known < name.as_str()).is_some() {}
+            let by_name = named.next_if(|(known, _)| known == name);
             let by_pattern = patterns.iter().filter(|(pattern, _)| pattern.matches(name));
             let mut known = false;
             for id in by_name.map(|(_, id)| id).into_iter().chain(by_pattern.map(|(_, id)| id)) {

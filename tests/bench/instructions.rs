@@ -38,7 +38,7 @@ use headwater::shard::{BatchAction, ShardCore};
 use hostile::HostileRequest;
 use http::Request;
 use requests::{batch, beacon, config, config_with, context, floor, ids, mixed};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Runs `measured`. Valgrind counts what happens in here, and nothing else.
 #[inline(never)]
@@ -73,13 +73,22 @@ struct Sample {
     events: fn(visitor: usize) -> Vec<Value>,
 }
 
-const SAMPLES: [Sample; 5] = [
+const SAMPLES: [Sample; 7] = [
+    // What any event takes, whatever few bytes it has.
+    Sample { name: "minimal", events: |visitor| vec![minimal(visitor)] },
     Sample { name: "page_view", events: |visitor| vec![beacon("page_view", 0, visitor, 0)] },
     Sample { name: "order_placed", events: |visitor| vec![beacon("order_placed", 1, visitor, 0)] },
+    Sample { name: "50-minimal", events: |visitor| vec![minimal(visitor); 50] },
     Sample { name: "50-page_view", events: |visitor| fifty("page_view", 0, visitor) },
     Sample { name: "50-order_placed", events: |visitor| fifty("order_placed", 1, visitor) },
     Sample { name: "50-mixed", events: |visitor| mixed(50, visitor) },
 ];
+
+/// Returns the shortest beacon of a device: its events differ in their devices only.
+fn minimal(visitor: usize) -> Value {
+    let device_id = char::from(b'b' + u8::try_from(visitor).unwrap());
+    json!({ "name": "a", "device_id": device_id })
+}
 
 fn fifty(name: &str, index: usize, visitor: usize) -> Vec<Value> {
     (0..50).map(|seq| beacon(name, index, visitor, seq)).collect()

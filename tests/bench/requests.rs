@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::IpAddr;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use headwater::config::{Binding, Config, RawConfig};
 use headwater::model::event::EventIdGenerator;
 use headwater::model::geo::Geo;
@@ -80,7 +80,7 @@ pub fn config_with(delivery: &str, more: &Map<String, Value>) -> Config {
 pub fn context() -> RequestContext {
     let text = |text: &str| Some(text.to_owned());
     RequestContext {
-        received_at: DateTime::from_timestamp_millis(1_795_000_000_123).unwrap(),
+        received_at: received_at(),
         origin: text("https://shop.example"),
         ip: Some(IpAddr::from([203, 0, 113, 77])),
         user_agent: text(
@@ -111,7 +111,11 @@ pub fn context() -> RequestContext {
 
 /// Returns the generator of a request's ids, always with the same seed.
 pub fn ids() -> EventIdGenerator {
-    EventIdGenerator::new(context().received_at, [1; 10])
+    EventIdGenerator::new(received_at(), [1; 10])
+}
+
+fn received_at() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_795_000_000_123).unwrap()
 }
 
 /// Does the least that any collector does: reads the bytes as JSON and writes them.

@@ -123,7 +123,9 @@ impl JsonReader {
             match object.entry(key) {
                 Entry::Vacant(entry) => {
                     let inner = place.inner(PointerStep::Key(entry.key()));
-                    self.note_if(is_repaired, inner);
+                    if is_repaired {
+                        self.note(inner);
+                    }
                     let value = self.value(cursor, inner)?;
                     entry.insert(value);
                 }
@@ -171,7 +173,9 @@ impl JsonReader {
                     true => Self::WEIGHT_OF_TEXT.saturating_add(Self::WEIGHT_OF_SUSPECT),
                     false => Self::WEIGHT_OF_TEXT,
                 })?;
-                self.note_if(is_repaired, place);
+                if is_repaired {
+                    self.note(place);
+                }
                 Ok(Value::String(text))
             }
             b'{' => self.object(cursor, place).map(Value::Object),
@@ -194,6 +198,7 @@ impl JsonReader {
         }
     }
 
+    #[inline]
     fn weigh(&mut self, weight: usize) -> Result<(), Stop> {
         let left = self.weight_left.checked_sub(weight);
         self.weight_left = left.ok_or_else(|| Stop::Error(Box::new(too_many_for_bytes())))?;
@@ -201,9 +206,8 @@ impl JsonReader {
     }
 
     /// Notes that the text or the key at `place` was repaired.
-    fn note_if(&mut self, is_repaired: bool, place: JsonPlace<'_>) {
-        if is_repaired
-            && self.reader_repairs.len() < Self::MAX_READER_REPAIRS
+    fn note(&mut self, place: JsonPlace<'_>) {
+        if self.reader_repairs.len() < Self::MAX_READER_REPAIRS
             && self.pointer_bytes <= MAX_POINTER_BYTES
         {
             let pointer = place.pointer();

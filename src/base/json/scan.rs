@@ -19,6 +19,19 @@ pub fn unescaped_prefix_len(text: &[u8]) -> usize {
     length.saturating_add(rest.iter().position(is_special).unwrap_or(rest.len()))
 }
 
+/// Whether a JSON string holds all of `text` unescaped.
+pub fn is_unescaped(text: &[u8]) -> bool {
+    // The last eight bytes may be a part of two.
+    match text.last_chunk::<8>() {
+        Some(last) => {
+            let (eights, _) = text.as_chunks::<8>();
+            let is_plain = |eight: &[u8; 8]| special(u64::from_le_bytes(*eight)) == 0;
+            is_plain(last) && eights.iter().all(is_plain)
+        }
+        None => unescaped_prefix_len(text) == text.len(),
+    }
+}
+
 /// Sets the top bit of each special byte. Only the lowest set bit is reliable.
 /// Source: <https://graphics.stanford.edu/~seander/bithacks.html#HasLessInWord>
 fn special(eight: u64) -> u64 {

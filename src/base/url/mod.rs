@@ -36,21 +36,49 @@ pub struct UrlParts<'a> {
 pub fn parse(url: &str) -> Option<UrlParts<'_>> {
     let RawUrl { scheme, authority, path, query, fragment } = raw(url)?;
     let (_, host, port) = split_authority(authority);
+    let host = match is_plain_host(host) {
+        true => Cow::Borrowed(host),
+        false => ascii_host(host)?,
+    };
+    let port = match port {
+        None | Some("") => None,
+        Some(digits) => Some(digits.parse().ok()?),
+    };
+    Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
+}
+
+/// Whether `url` is of the web and certainly in its normal form, as most are: without a capital in its
+/// host, a user, a port, a fragment, and a blank at its ends.
+pub fn is_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        return false;
+    };
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?'));
+    let host = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+    is_plain_host(host) && !rest.contains('#') && !rest.ends_with(|last: char| last <= ' ')
+}
+
+/// Whether a host has its final form already, as most have.
+fn is_plain_host(host: &str) -> bool {
+    let of_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    !host.starts_with('.')
+        && !host.ends_with('.')
+        && (1..=MAX_HOST_BYTES).contains(&host.len())
+        && host.bytes().all(of_host)
+}
+
+/// Returns the final form of a host; none if it is none.
+fn ascii_host(host: &str) -> Option<Cow<'_, str>> {
     let host = decoded(host)?;
     let bare = host.strip_suffix('.').unwrap_or(&host);
     if !is_host(bare) {
         return None;
     }
-    let port = match port {
-        None | Some("") => None,
-        Some(digits) => Some(digits.parse().ok()?),
-    };
     let ascii_host = match &host {
         Cow::Borrowed(host) => ascii(host.strip_suffix('.').unwrap_or(host)),
         Cow::Owned(_) => Cow::Owned(ascii(bare).into_owned()),
     };
-    let host = Some(ascii_host).filter(|host| host.len() <= MAX_HOST_BYTES)?;
-    Some(UrlParts { scheme: lower(scheme), host, port, path, query, fragment })
+    Some(ascii_host).filter(|host| host.len() <= MAX_HOST_BYTES)
 }
 
 /// Removes the percent-encoding of a host, as browsers do; none if the host is too long or no UTF-8.
@@ -74,29 +102,21 @@ pub struct RawUrl<'a> {
 
 /// Splits `url` into its scheme and what is behind the two slashes; none if it has no scheme.
 pub fn split_scheme(url: &str) -> Option<(&str, &str)> {
-    // No scheme has a colon.
-    let (scheme, rest) = url.split_once(':')?;
-    let rest = rest.strip_prefix("//")?;
     let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        || !scheme.bytes().all(of_scheme)
-    {
-        return None;
-    }
-    Some((scheme, rest))
+    let end = url.bytes().position(|byte| !of_scheme(byte))?;
+    let (scheme, rest) = url.split_at_checked(end)?;
+    let rest = rest.strip_prefix("://")?;
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic()).then_some((scheme, rest))
 }
 
 pub fn raw(url: &str) -> Option<RawUrl<'_>> {
     let (scheme, rest) = split_scheme(trim(url))?;
-    let (rest, fragment) = cut(rest, '#');
-    let (rest, query) = cut(rest, '?');
     // Browsers read a backslash as a slash, so that a host can't hide behind one:
     // https://url.spec.whatwg.org/#relative-slash-state
-    let slash = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\'));
-    let (authority, path) = match slash {
-        Some(slash) => rest.split_at_checked(slash)?,
-        None => (rest, ""),
-    };
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'\\' | b'?' | b'#'));
+    let (authority, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+    let (rest, fragment) = cut(rest, '#');
+    let (path, query) = cut(rest, '?');
     Some(RawUrl { scheme, authority, path, query, fragment })
 }
 

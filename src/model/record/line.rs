@@ -3,11 +3,14 @@
 //! The bytes are those that serde_json would write. Texts and times, the most frequent values, take
 //! a faster way.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::base::json::scan::unescaped_prefix_len;
+use crate::base::json::scan::is_unescaped;
 use crate::base::timestamp::rfc3339;
+use crate::model::consent::PrivacySignal;
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -18,6 +21,30 @@ const END: &[u8] = b"}\n";
 pub struct JsonLineWriter {
     bytes: Vec<u8>,
     problem: Option<serde_json::Error>,
+}
+
+/// The bytes of columns that several lines have alike, with the signal for which identifiers are left
+/// out of them.
+#[derive(Debug, Default)]
+pub struct SharedColumns(RefCell<Option<(Option<PrivacySignal>, Vec<u8>)>>);
+
+impl SharedColumns {
+    /// Adds the columns to `line`, which is not empty. Returns whether there are some for this signal.
+    pub fn add_to(&self, line: &mut JsonLineWriter, stripped: Option<PrivacySignal>) -> bool {
+        match self.0.borrow().as_ref() {
+            Some((known, bytes)) if *known == stripped => {
+                line.bytes.extend_from_slice(bytes);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Keeps the columns that were added to `line` since it had `start` bytes.
+    pub fn keep(&self, line: &JsonLineWriter, start: usize, stripped: Option<PrivacySignal>) {
+        let written = line.bytes.get(start..).unwrap_or_default();
+        self.0.replace(Some((stripped, written.to_vec())));
+    }
 }
 
 impl Default for JsonLineWriter {
@@ -40,6 +67,11 @@ impl JsonLineWriter {
         Self { bytes, problem: None }
     }
 
+    /// Returns how many bytes are written.
+    pub const fn written(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Ends the line, or returns why a column could not be written.
     pub fn end(mut self) -> Result<Vec<u8>, serde_json::Error> {
         self.bytes.extend_from_slice(END);
@@ -52,7 +84,7 @@ impl JsonLineWriter {
     pub fn text(&mut self, column: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.open(column);
-            if unescaped_prefix_len(text.as_bytes()) == text.len() {
+            if is_unescaped(text.as_bytes()) {
                 self.quoted(text.as_bytes());
             } else {
                 self.value(text);

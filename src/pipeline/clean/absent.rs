@@ -46,6 +46,9 @@ fn is_address(text: &str) -> bool {
     if text.starts_with(['/', '?', '#']) {
         return true;
     }
+    if url::is_plain(text) {
+        return true;
+    }
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let is_scheme = scheme.len() > 1
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())

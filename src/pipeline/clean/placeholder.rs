@@ -92,10 +92,23 @@ pub fn is_placeholder(id: &Value) -> bool {
     const UUID_LEN: usize = 36;
     let Some(text) = id.as_str().filter(|text| !text.is_empty()) else { return false };
     // Most ids are UUIDs, of which only two stand for none.
-    if text.len() == UUID_LEN && Uuid::try_parse(text).is_ok() {
-        return is_of_one_digit(&text.to_ascii_lowercase());
+    if text.len() == UUID_LEN
+        && let Ok(uuid) = Uuid::try_parse(text)
+    {
+        return uuid.is_nil() || uuid.is_max();
     }
-    is_odd_placeholder(text)
+    // Of most other ids, only listed ones are placeholders.
+    match is_plain(text) {
+        true => is_one_of(text, PLACEHOLDERS),
+        false => is_odd_placeholder(text),
+    }
+}
+
+/// Whether `text` is of letters, digits and joints, with a digit that no placeholder has but the
+/// listed ones.
+fn is_plain(text: &str) -> bool {
+    let of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.bytes().any(|byte| matches!(byte, b'1'..=b'9')) && text.bytes().all(of_id)
 }
 
 /// Decides about ids of any form.
@@ -152,15 +165,16 @@ fn stands_for_none(text: &str) -> bool {
         matches!(it, '"' | '\'' | '`' | '\\' | '“' | '”' | '‘' | '’') || it.is_whitespace()
     };
     let bare = text.trim_matches(quoted);
+    let inner = bare.trim_matches(['(', ')', '<', '>', '[', ']', '{', '}']);
     let lower = bare.to_ascii_lowercase();
     bare.chars().all(|it| is_mark(it) || it.is_whitespace())
-        || PLACEHOLDERS.contains(&lower.as_str())
-        || PLACEHOLDERS.contains(&lower.trim_matches(['(', ')', '<', '>', '[', ']', '{', '}']))
+        || is_one_of(bare, PLACEHOLDERS)
+        || (inner.len() < bare.len() && is_one_of(inner, PLACEHOLDERS))
         || is_of_one_digit(&lower)
         || is_repeated(&lower)
         || is_printed(bare)
         || is_of_absent_words(bare)
-        || is_of_absent_words(&lower)
+        || (lower != bare && is_of_absent_words(&lower))
         || is_template(bare)
         || is_variable(bare)
 }
@@ -202,15 +216,17 @@ fn is_repeated(text: &str) -> bool {
 /// is absent: `null,null`, `user_undefined`, `notLoggedIn`.
 fn is_of_absent_words(text: &str) -> bool {
     let Some(words) = words(text) else { return false };
-    let is = |list: &[&str], word: &String| list.contains(&word.as_str());
-    let is_absent = |word: &String| is(ABSENT, word);
-    words.len() > 1
-        && words.iter().any(is_absent)
-        && words.iter().all(|word| is_absent(word) || is(FILLING, word) || is_of_id(word))
-        || words.len() == 1
-            && words.iter().all(|word| {
-                matches!(word.as_str(), "undefined" | "null" | "nil" | "none" | "nan" | "undef")
-            })
+    const ALONE: &[&str] = &["undefined", "null", "nil", "none", "nan", "undef"];
+    let is_absent = |word: &&str| is_one_of(word, ABSENT);
+    match words.as_slice() {
+        [word] => is_one_of(word, ALONE),
+        words => {
+            words.iter().any(is_absent)
+                && words
+                    .iter()
+                    .all(|word| is_absent(word) || is_one_of(word, FILLING) || is_of_id(word))
+        }
+    }
 }
 
 /// Whether `text` is, or contains, a variable of a template language that was never filled in.
@@ -240,11 +256,12 @@ fn is_variable(text: &str) -> bool {
         return false;
     }
     let Some(words) = words(core) else { return false };
-    let of_template = |word: &String| OF_TEMPLATES.contains(&word.as_str());
+    let of_template = |word: &&str| is_one_of(word, OF_TEMPLATES);
+    let ends = |word: &&str| without_id(word).is_some();
     let is_last = words.last().is_some_and(|last| is_of_id(last));
     let are_all = words.iter().all(|word| is_of_id(word) || of_template(word));
-    let ends_in_id = words.last().is_some_and(|last| last.ends_with("id") && is_of_id(last))
-        || words.last().is_some_and(of_template) && words.iter().any(|word| word.ends_with("id"));
+    let ends_in_id = words.last().is_some_and(|last| ends(last) && is_of_id(last))
+        || words.last().is_some_and(of_template) && words.iter().any(ends);
     let is_joint = |marks: &str| marks.chars().all(|it| matches!(it, '_' | '-' | '.' | '~' | '/'));
     let is_around = |marks: &str| !marks.is_empty() && (marks.len() > 1 || !is_joint(marks));
     match is_around(lead) && is_around(tail) {
@@ -272,33 +289,50 @@ fn digits(text: &str) -> usize {
 
 /// Whether `word` is one of the name of an id, such as `user`, `id` and `userid`.
 fn is_of_id(word: &str) -> bool {
-    OF_IDS.contains(&word)
-        || word.strip_suffix("id").is_some_and(|start| start.len() > 1 && OF_IDS.contains(&start))
+    is_one_of(word, OF_IDS)
+        || without_id(word).is_some_and(|start| start.len() > 1 && is_one_of(start, OF_IDS))
 }
 
-/// Returns the words of `text` in lower case, cut at marks, blanks and capitals; none if there are
-/// too many for the name of an id.
-fn words(text: &str) -> Option<Vec<String>> {
+/// Returns what is before the `id` at the end of `word`.
+fn without_id(word: &str) -> Option<&str> {
+    let (start, end) = word.split_at_checked(word.len().checked_sub(2)?)?;
+    end.eq_ignore_ascii_case("id").then_some(start)
+}
+
+/// Whether `word` is in `list`, in any case.
+fn is_one_of(word: &str, list: &[&str]) -> bool {
+    list.iter().any(|listed| listed.eq_ignore_ascii_case(word))
+}
+
+/// Returns the words of `text`, cut at marks, blanks and capitals; none if there are too many for the
+/// name of an id.
+fn words(text: &str) -> Option<Vec<&str>> {
     const MAX_WORDS: usize = 8;
-    let mut words: Vec<String> = Vec::new();
-    let mut last = ' ';
-    for it in text.chars() {
-        let is_joint = is_mark(it) || it.is_whitespace();
-        let was_joint = is_mark(last) || last.is_whitespace();
-        if !is_joint {
-            if was_joint || (last.is_lowercase() && it.is_uppercase()) {
-                if words.len() == MAX_WORDS {
-                    return None;
-                }
-                words.push(String::new());
+    let is_joint = |it: char| is_mark(it) || it.is_whitespace();
+    let mut words = Vec::new();
+    for part in text.split(is_joint).filter(|part| !part.is_empty()) {
+        let mut rest = part;
+        while !rest.is_empty() {
+            if words.len() == MAX_WORDS {
+                return None;
             }
-            if let Some(word) = words.last_mut() {
-                word.push(it.to_ascii_lowercase());
-            }
+            let (word, behind) = rest.split_at_checked(hump(rest))?;
+            words.push(word);
+            rest = behind;
         }
-        last = it;
     }
     (!words.is_empty()).then_some(words)
+}
+
+/// Returns where the first word of `text` ends: before a capital behind a small letter.
+fn hump(text: &str) -> usize {
+    let mut last = ' ';
+    let is_hump = |(_, it): &(usize, char)| {
+        let is_hump = last.is_lowercase() && it.is_uppercase();
+        last = *it;
+        is_hump
+    };
+    text.char_indices().find(is_hump).map_or(text.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -603,6 +637,13 @@ mod tests {
             for uuid in [uuid, of_one_digit] {
                 prop_assert_eq!(is_placeholder(&json!(uuid)), is_odd_placeholder(&uuid));
             }
+        }
+
+        #[test]
+        fn an_id_of_letters_and_digits_is_judged_as_any_other_text(
+            id in "[A-Za-z0-9_.-]{1,16}|((user|Id|null|undefined|none|not|Set)[A-Z0-9_.-]?){1,4}",
+        ) {
+            prop_assert_eq!(is_placeholder(&json!(id)), is_odd_placeholder(&id));
         }
 
         #[test]

@@ -57,9 +57,14 @@ fn is_plain(text: &str) -> bool {
     let odd = |byte: &u8| *byte < b' ' || *byte == b'\\' || *byte > b'~';
     let bytes = text.as_bytes();
     let (eights, rest) = bytes.as_chunks::<8>();
+    // The last eight bytes may be a part of two.
+    let has_odd_end = match bytes.last_chunk::<8>() {
+        Some(eight) => holds_odd(u64::from_ne_bytes(*eight)),
+        None => rest.iter().any(odd),
+    };
     !space(bytes.first())
         && !space(bytes.last())
-        && !rest.iter().any(odd)
+        && !has_odd_end
         && !eights.iter().any(|eight| holds_odd(u64::from_ne_bytes(*eight)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::url::{RawUrl, lower, raw, split_authority, trim};
+use crate::base::url::{RawUrl, is_plain, lower, raw, split_authority, trim};
 use crate::model::campaign::stands_in;
 
 /// Returns `url` with scheme and host in lower case, without the scheme's own port (`:80`, `:443`)
@@ -26,6 +26,9 @@ pub fn normalized(url: &str) -> Cow<'_, str> {
 }
 
 fn once(url: &str) -> Cow<'_, str> {
+    if is_plain(url) {
+        return Cow::Borrowed(url);
+    }
     let Some(RawUrl { scheme, authority, path, query, fragment }) = raw(url) else {
         return Cow::Borrowed(url);
     };
@@ -38,13 +41,7 @@ fn once(url: &str) -> Cow<'_, str> {
     if host.ends_with(':') {
         return Cow::Borrowed(url);
     }
-    let (host, fragment_is_there) = (lower(host), fragment.is_some());
-    if let (Cow::Borrowed(_), Cow::Borrowed(_), None, false) =
-        (&scheme, &host, port, fragment_is_there)
-        && trim(url).len() == url.len()
-    {
-        return Cow::Borrowed(url);
-    }
+    let host = lower(host);
     let port = port.filter(|port| !is_own_port(&scheme, port));
     let fragment = fragment.filter(|fragment| is_route(fragment) || stands_in(fragment));
 

@@ -175,10 +175,11 @@ pub fn object(text: &str) -> Result<Map<String, Value>, Violation> {
 pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     let time = match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
-        Value::Number(number) => number
-            .as_f64()
-            .filter(|milliseconds| milliseconds.abs() < 1e15)
-            .and_then(|milliseconds| DateTime::from_timestamp_millis(milliseconds as i64)),
+        Value::Number(number) => {
+            let fraction = || number.as_f64().filter(|milliseconds| milliseconds.abs() < 1e15);
+            let milliseconds = number.as_i64().or_else(|| Some(fraction()? as i64));
+            milliseconds.and_then(DateTime::from_timestamp_millis)
+        }
         _ => return Err((Code::WrongType, type_name(value))),
     };
     // Consumers can't represent a leap second.

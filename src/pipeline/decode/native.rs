@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::body::{FORM, Framing};
-use super::{ProtocolError, timestamp};
+use super::{ProtocolError, ValueBudget, beacon_within, timestamp};
 use crate::base::json::body_shape::{BodyLimits, BodyShape, Items, body_shape};
 use crate::base::json::{JsonFields, check_syntax, type_name};
 use crate::base::text::truncate_for_display;
-use crate::model::beacon::{Envelope, Limits};
+use crate::model::beacon::{Beacon, Envelope, Limits};
 use crate::model::event::DeviceId;
 use crate::model::repairs::Repairs;
 use crate::model::violation::{Code, Violation};
@@ -30,13 +30,44 @@ pub struct BodyParts<'a> {
     pub texts: Vec<&'a str>,
 }
 
+impl<'a> BodyParts<'a> {
+    /// The parts of a body that is one beacon.
+    pub fn of_one(text: &'a str) -> Self {
+        Self { envelope: Envelope::default(), texts: vec![text] }
+    }
+}
+
+/// Reads a body that is one beacon, without a pass that cuts it; none if it is, or may be, anything else.
+pub fn lone_beacon<'a>(
+    body: &'a str,
+    framing: Framing,
+    limits: &Limits,
+) -> Option<(&'a str, Beacon)> {
+    let text = bare(body);
+    if framing == Framing::Lines || !text.starts_with('{') || text.contains(EVENTS) {
+        return None;
+    }
+    let mut values = ValueBudget::of_request(limits, body.len());
+    let beacon = beacon_within(text, limits, &mut values).ok()?;
+    // The key may be written with escapes.
+    (!beacon.fields.contains_key("events")).then_some((text, beacon))
+}
+
+/// The key of an envelope's beacons, as it is written.
+const EVENTS: &str = "\"events\"";
+
+/// Returns a body without what may be around it.
+fn bare(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
+}
+
 /// Cuts `text` into at most `limits.max_beacons` beacons.
 pub fn items<'a>(
     text: &'a str,
     framing: Framing,
     limits: &Limits,
 ) -> Result<BodyParts<'a>, ProtocolError> {
-    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = bare(text);
     let max = limits.max_beacons;
     let (envelope, items) = match (framing, text.chars().next()) {
         (Framing::Lines, _) => (Envelope::default(), lines(text, max)),
@@ -120,7 +151,7 @@ pub(super) fn array(text: &str, max: usize) -> Result<Items<'_>, ProtocolError> 
 
 /// Reads a text that starts with an object: a beacon, an envelope, or one beacon per line.
 fn objects(text: &str, max: usize) -> Result<Parts<'_>, ProtocolError> {
-    let may_be_envelope = text.contains("\"events\"");
+    let may_be_envelope = text.contains(EVENTS);
     if may_be_envelope
         && let Ok(fields) = serde_json::from_str::<JsonFields<'_>>(text)
         && let Some(events) = fields.get("events")
@@ -416,7 +447,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ways_cut_the_same(
+        fn all_ways_cut_the_same(
             parts in proptest::collection::vec(
                 r#"("events"|"sent_at"|"device_id"|"a"|"\\u0061"):|\[|\]|\{|\}|,|"x"|"\\n"|"\\ud83d"|1|-1\.5e3|01|null|true| |\n|\{"name":"a"\}"#,
                 0..14,
@@ -429,6 +460,9 @@ mod tests {
                 let limits = Limits { max_depth: 4, max_beacons: 2, ..Limits::default() };
                 if let Some(cut) = well_formed(text, &limits) {
                     prop_assert_eq!(by_parts(text, limits.max_beacons), Ok(cut));
+                }
+                if let Some((lone, _)) = lone_beacon(text, Framing::Detect, &limits) {
+                    prop_assert_eq!(items(text, Framing::Detect, &limits), Ok(BodyParts::of_one(lone)));
                 }
             }
         }

@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use crate::base::url::split_scheme;
 use crate::model::consent::PrivacySignal;
-use crate::model::event::{DeviceId, Event};
+use crate::model::event::{DeviceId, Event, EventId};
 use crate::model::geo::Geo;
 use crate::model::protocol::Protocol;
 use crate::model::record::VERSION;
 use crate::model::record::column::{Column, ColumnChoice};
-use crate::model::record::line::JsonLineWriter;
+use crate::model::record::line::{JsonLineWriter, SharedColumns};
 use crate::model::sampling::SampleRate;
+use crate::pipeline::enrich::client::Client;
+use crate::pipeline::enrich::page_context::PageContext;
 use crate::pipeline::enrich::{EnrichedEvent, RequestFacts};
 
 /// Writes columns of a record, except for those that the operator drops.
@@ -60,6 +62,26 @@ impl ColumnWriter {
         }
     }
 
+    /// Writes the columns that the events of a request share. Those of the second event are kept for
+    /// the others, so that a lone event costs no copy.
+    #[inline(never)]
+    fn shared(
+        &mut self,
+        columns: &SharedColumns,
+        enriched: &EnrichedEvent<'_>,
+        write: &dyn Fn(&mut Self),
+    ) {
+        let (is_first, stripped) = (enriched.event_index == 0, enriched.stripped);
+        if !is_first && columns.add_to(&mut self.line, stripped) {
+            return;
+        }
+        let start = self.line.written();
+        write(self);
+        if !is_first {
+            columns.keep(&self.line, start, stripped);
+        }
+    }
+
     /// Whether columns are written that a view derives from the column `source`.
     fn writes_derived(&self, source: Column) -> bool {
         self.choice.with_derived || !self.choice.keeps(source)
@@ -96,19 +118,16 @@ pub(super) fn of_event(
     choice: ColumnChoice,
 ) -> JsonLineWriter {
     let EnrichedEvent { event, facts, occurred, local, visit, stripped, .. } = enriched;
-    let (client, campaign) = (&facts.client, &visit.campaign);
-    let (agent, bot) = (&client.agent, client.bot.as_ref());
     let identifying = stripped.is_none();
-    let (referrer, click_id) = (visit.referrer.as_ref(), campaign.click_id.as_ref());
     let mut line = ColumnWriter::new(choice);
     line.json(Column::Version, Some(VERSION));
-    line.json(Column::EventId, Some(event.id));
+    line.text(Column::EventId, Some(event.id.text(&mut EventId::buffer())));
     line.text(Column::Tenant, Some(facts.tenant));
     line.text(Column::Name, Some(event.name.as_str()));
     line.json(Column::Level, event.level);
     line.text(Column::SchemaVersion, event.schema.map(|schema| schema.version));
     line.time(Column::OccurredAt, Some(occurred.at));
-    received(&mut line, facts, *stripped);
+    line.shared(&facts.received_columns, enriched, &|line| received(line, facts, *stripped));
     // Without a time of the client, the event occurred when it was received.
     let is_known = |time: &DateTime<Utc>| *time == occurred.at && *time != facts.received_at;
     if line.writes_derived(Column::OccurredAt) || !event.client_time.as_ref().is_some_and(is_known)
@@ -132,38 +151,11 @@ pub(super) fn of_event(
     line.json(Column::UserVerified, enriched.user_verified.filter(|_| identifying));
     line.json(Column::Consent, event.consent);
     line.json(Column::IdentifiersRemoved, *stripped);
-    line.text(Column::Browser, agent.browser.as_deref());
-    line.text(Column::BrowserVersion, version(&agent.browser_version, *stripped));
-    line.text(Column::Os, agent.os);
-    line.text(Column::OsVersion, version(&agent.os_version, *stripped));
-    line.json(Column::DeviceClass, agent.device_class);
-    line.text(Column::DeviceModel, unless_stripped(&agent.device_model, *stripped));
-    line.json(Column::Bot, bot.map(|_| true));
-    line.json(Column::BotReason, bot.map(|bot| bot.reason));
-    line.text(Column::BotName, bot.and_then(|bot| bot.name.as_deref()));
+    line.shared(&facts.client_columns, enriched, &|line| client(line, &facts.client, *stripped));
     line.text(Column::Build, event.build.as_deref());
-    line.text(Column::Url, visit.url.as_deref());
-    let plain = visit.url.as_deref().and_then(plain_parts);
-    line.part(Column::UrlHost, Column::Url, visit.host.as_deref(), plain.map(|(host, _)| host));
-    // Without a host there is no path either.
-    let plain_path = plain.filter(|_| visit.host.is_some()).map(|(_, path)| path);
-    line.part(Column::UrlPath, Column::Url, visit.path.as_deref(), plain_path);
+    line.shared(&visit.page_columns, enriched, &|line| page(line, visit));
     line.text(Column::Title, event.title.as_deref());
-    line.text(Column::Referrer, visit.referrer_url.as_deref());
-    let plain = visit.referrer_url.as_deref().and_then(plain_parts).map(|(host, _)| host);
-    let host = referrer.and_then(|referrer| referrer.host.as_deref());
-    line.part(Column::ReferrerHost, Column::Referrer, host, plain);
-    line.json(Column::ReferrerMedium, referrer.map(|referrer| referrer.medium));
-    line.text(Column::ReferrerSource, referrer.and_then(|referrer| referrer.source));
-    line.text(Column::ReferrerTerm, referrer.and_then(|referrer| referrer.term.as_deref()));
-    line.text(Column::UtmSource, campaign.source.as_deref());
-    line.text(Column::UtmMedium, campaign.medium.as_deref());
-    line.text(Column::UtmCampaign, campaign.campaign.as_deref());
-    line.text(Column::UtmTerm, campaign.term.as_deref());
-    line.text(Column::UtmContent, campaign.content.as_deref());
-    line.text(Column::UtmId, campaign.id.as_deref());
-    line.text(Column::ClickId, click_id.map(|click| click.value.as_str()));
-    line.text(Column::ClickIdNetwork, click_id.map(|click| click.network));
+    line.shared(&visit.source_columns, enriched, &|line| source(line, visit));
     let (screen, viewport) =
         (event.screen.filter(|_| identifying), event.viewport.filter(|_| identifying));
     line.json(Column::ScreenWidth, screen.map(|size| size.width));
@@ -211,6 +203,51 @@ pub(super) fn received(
     line.text(Column::Colo, unless_stripped(colo, stripped));
     line.json(Column::Asn, asn.filter(|_| stripped.is_none()));
     line.text(Column::AsOrganization, unless_stripped(as_organization, stripped));
+}
+
+/// Writes the columns of a client.
+fn client(line: &mut ColumnWriter, client: &Client, stripped: Option<PrivacySignal>) {
+    let (agent, bot) = (&client.agent, client.bot.as_ref());
+    line.text(Column::Browser, agent.browser.as_deref());
+    line.text(Column::BrowserVersion, version(&agent.browser_version, stripped));
+    line.text(Column::Os, agent.os);
+    line.text(Column::OsVersion, version(&agent.os_version, stripped));
+    line.json(Column::DeviceClass, agent.device_class);
+    line.text(Column::DeviceModel, unless_stripped(&agent.device_model, stripped));
+    line.json(Column::Bot, bot.map(|_| true));
+    line.json(Column::BotReason, bot.map(|bot| bot.reason));
+    line.text(Column::BotName, bot.and_then(|bot| bot.name.as_deref()));
+}
+
+/// Writes the columns of a page's URL.
+fn page(line: &mut ColumnWriter, visit: &PageContext) {
+    line.text(Column::Url, visit.url.as_deref());
+    let plain = visit.url.as_deref().and_then(plain_parts);
+    line.part(Column::UrlHost, Column::Url, visit.host.as_deref(), plain.map(|(host, _)| host));
+    // Without a host there is no path either.
+    let plain_path = plain.filter(|_| visit.host.is_some()).map(|(_, path)| path);
+    line.part(Column::UrlPath, Column::Url, visit.path.as_deref(), plain_path);
+}
+
+/// Writes the columns that show where the visitor of a page came from.
+fn source(line: &mut ColumnWriter, visit: &PageContext) {
+    let (referrer, campaign) = (visit.referrer.as_ref(), &visit.campaign);
+    let click_id = campaign.click_id.as_ref();
+    line.text(Column::Referrer, visit.referrer_url.as_deref());
+    let plain = visit.referrer_url.as_deref().and_then(plain_parts).map(|(host, _)| host);
+    let host = referrer.and_then(|referrer| referrer.host.as_deref());
+    line.part(Column::ReferrerHost, Column::Referrer, host, plain);
+    line.json(Column::ReferrerMedium, referrer.map(|referrer| referrer.medium));
+    line.text(Column::ReferrerSource, referrer.and_then(|referrer| referrer.source));
+    line.text(Column::ReferrerTerm, referrer.and_then(|referrer| referrer.term.as_deref()));
+    line.text(Column::UtmSource, campaign.source.as_deref());
+    line.text(Column::UtmMedium, campaign.medium.as_deref());
+    line.text(Column::UtmCampaign, campaign.campaign.as_deref());
+    line.text(Column::UtmTerm, campaign.term.as_deref());
+    line.text(Column::UtmContent, campaign.content.as_deref());
+    line.text(Column::UtmId, campaign.id.as_deref());
+    line.text(Column::ClickId, click_id.map(|click| click.value.as_str()));
+    line.text(Column::ClickIdNetwork, click_id.map(|click| click.network));
 }
 
 /// Returns `text`, which identifies a person, unless identifiers are stripped.

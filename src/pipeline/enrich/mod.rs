@@ -13,6 +13,7 @@ pub mod referrer;
 pub mod tables;
 pub mod user_agent;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,6 +24,7 @@ use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{DeviceId, Event};
 use crate::model::geo::{Geo, OffsetChange};
 use crate::model::protocol::Protocol;
+use crate::model::record::line::SharedColumns;
 use crate::model::repairs::Repairs;
 use crate::model::replay::{Redelivery, Replay};
 use crate::model::request::RequestContext;
@@ -93,8 +95,29 @@ impl EnrichedEvent<'_> {
     /// Returns the key of its device, or of the event itself if it has no device.
     pub fn device_key(&self, hasher: &DeviceHasher) -> DeviceKey {
         match &self.event.device_id {
-            Some(device_id) => hasher.of_device(self.facts.tenant, device_id),
+            Some(device_id) => self
+                .facts
+                .last_device
+                .key(device_id, || hasher.of_device(self.facts.tenant, device_id)),
             None => hasher.of_event(self.facts.tenant, self.event.id),
+        }
+    }
+}
+
+/// The key of the device that was hashed last. Most events of a request are of one device.
+#[derive(Debug, Default)]
+pub struct DeviceKeyCache(RefCell<Option<(DeviceId, DeviceKey)>>);
+
+impl DeviceKeyCache {
+    fn key(&self, device_id: &DeviceId, hashed: impl FnOnce() -> DeviceKey) -> DeviceKey {
+        let mut last = self.0.borrow_mut();
+        match last.as_ref() {
+            Some((known, key)) if known == device_id => *key,
+            _ => {
+                let key = hashed();
+                *last = Some((device_id.clone(), key));
+                key
+            }
         }
     }
 }
@@ -132,12 +155,17 @@ pub struct RequestFacts<'a> {
     /// The changes of that zone in the year before, ascending.
     pub utc_offset_changes: Vec<OffsetChange>,
     pub signals: BrowserSignals,
-    /// The host of the page that sent the request, if the browser states it.
-    pub origin_host: Option<String>,
     /// The visitor, if device ids are cookieless.
     pub visitor: Option<Visitor>,
+    /// The host of the page that sent the visitor's request, if the browser states it.
+    pub origin_host: Option<String>,
+    /// The device of the event before.
+    pub last_device: DeviceKeyCache,
     /// The page context of the event before.
     pub last_visit: page_context::PageCache,
+    /// The columns of these facts, and those of the client, once they are written.
+    pub received_columns: SharedColumns,
+    pub client_columns: SharedColumns,
 }
 
 /// Returns how far a time zone was ahead of UTC at `at`, in minutes; `now` is its offset on
@@ -190,15 +218,20 @@ pub fn facts<'a>(
         utc_offset_minutes: context.utc_offset_minutes,
         utc_offset_changes: context.utc_offset_changes.clone(),
         signals: context.signals,
-        origin_host: context
-            .origin
-            .as_deref()
-            .and_then(crate::base::url::parse)
-            .map(|page| page.host.into_owned()),
+        origin_host: visitor.as_ref().and_then(|_| {
+            let page = crate::base::url::parse(context.origin.as_deref()?)?;
+            Some(page.host.into_owned())
+        }),
         visitor,
+        last_device: DeviceKeyCache::default(),
         last_visit: page_context::PageCache::default(),
+        received_columns: SharedColumns::default(),
+        client_columns: SharedColumns::default(),
     }
 }
+
+/// The greatest weight, in thousandths.
+const MAX_WEIGHT: u16 = 1_000;
 
 /// Returns the language with the greatest weight in an `Accept-Language` header, the first of
 /// equals, as a BCP 47 tag.
@@ -214,9 +247,13 @@ fn preferred_language(header: &str) -> Option<String> {
             name.trim().eq_ignore_ascii_case("q").then(|| weight(value.trim()))
         });
         // An invalid weight counts as absent.
-        let weight = weight.flatten().unwrap_or(1_000);
+        let weight = weight.flatten().unwrap_or(MAX_WEIGHT);
         if is_language(tag) && weight > best.map_or(0, |(_, weight)| weight) {
             best = Some((tag, weight));
+            if weight == MAX_WEIGHT {
+                // None is greater, and of equals the first counts.
+                break;
+            }
         }
     }
     best.map(|(tag, _)| tag.to_owned())
@@ -239,7 +276,7 @@ fn weight(text: &str) -> Option<u16> {
         "0" | "" if !text.is_empty() => Some(digits.fold(0_u16, |sum, digit| {
             sum.saturating_mul(10).saturating_add(u16::from(digit.saturating_sub(b'0')))
         })),
-        "1" if fraction.bytes().all(|byte| byte == b'0') => Some(1_000),
+        "1" if fraction.bytes().all(|byte| byte == b'0') => Some(MAX_WEIGHT),
         _ => None,
     }
 }

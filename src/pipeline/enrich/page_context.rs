@@ -13,6 +13,7 @@ use crate::base::url;
 use crate::model::campaign::{self, Campaign};
 use crate::model::consent::PrivacySignal;
 use crate::model::event::Event;
+use crate::model::record::line::SharedColumns;
 use crate::model::repairs::Repairs;
 use crate::pipeline::clean::builtin;
 use crate::pipeline::privacy::scrub::ScrubConfig;
@@ -32,6 +33,9 @@ pub struct PageContext {
     pub path: Option<String>,
     pub campaign: Campaign,
     pub referrer: Option<Referrer>,
+    /// The columns of the page, and those of what led to it, once they are written.
+    pub page_columns: SharedColumns,
+    pub source_columns: SharedColumns,
     /// The repairs of the two URLs, each with its pointer.
     removed: Vec<(&'static str, &'static str)>,
 }

@@ -211,9 +211,9 @@ impl SensitiveParams {
     }
 }
 
-/// Orders shorter names first: most differ in length.
+/// Orders shorter names first: most differ in length, and the others in their first letters.
 fn by_length(a: &[u8], b: &[u8]) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    a.len().cmp(&b.len()).then_with(|| a.iter().cmp(b))
 }
 
 /// Returns the bytes of a name that count, in lower case.
@@ -251,38 +251,36 @@ fn plain_name(written: &str) -> Cow<'_, str> {
 /// Whether `name` ends in words for secrets or personal data: `billingEmail`,
 /// `checkout-reset-code`.
 fn is_of_secret(name: &str) -> bool {
-    let (mut before, mut last) = ("", "");
-    let mut start = 0_usize;
-    let bytes = name.as_bytes();
-    for at in 0..=bytes.len() {
-        let here = bytes.get(at);
-        let is_joint = here.is_none_or(|byte| is_joint(*byte));
-        let is_hump =
-            at.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_lowercase)
-                && here.is_some_and(u8::is_ascii_uppercase);
-        if is_joint || is_hump {
-            let word = name.get(start..at).unwrap_or_default();
-            if !word.is_empty() {
-                (before, last) = (last, word);
-            }
-            start = at.saturating_add(usize::from(is_joint));
-        }
-    }
+    let (rest, last) = split_last_word(name);
     let is =
         |word: &str, words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
-    if before.is_empty() {
-        return false;
-    }
+    let before = || split_last_word(rest).1;
+    let follows = |words: &[&str]| is(before(), words);
     match last {
-        _ if is(last, &["token"]) => !is(
-            before,
-            &["page", "next", "prev", "previous", "cursor", "continuation", "sync", "design"],
-        ),
-        _ if is(last, OWN_WORDS) => true,
-        _ if is(last, &["code", "hash", "key", "link"]) => is(before, SECRETS_OF),
+        _ if is(last, &["token"]) => !before().is_empty() && !follows(NO_SECRETS_OF),
+        _ if is(last, OWN_WORDS) => !before().is_empty(),
+        _ if is(last, &["code", "hash", "key", "link"]) => follows(SECRETS_OF),
         _ => false,
     }
 }
+
+/// Splits `name` before its last word, which begins behind a joint or with a capital behind a small
+/// letter. The joints at its end are left out.
+fn split_last_word(name: &str) -> (&str, &str) {
+    let name = name.trim_end_matches(['-', '_', '.']);
+    let is_start = |pair: &[u8]| match pair {
+        [before, here] => {
+            is_joint(*before) || (before.is_ascii_lowercase() && here.is_ascii_uppercase())
+        }
+        _ => false,
+    };
+    let start = name.as_bytes().windows(2).rposition(is_start).map_or(0, |at| at.saturating_add(1));
+    name.split_at_checked(start).unwrap_or(("", name))
+}
+
+/// Words before `token` that make it no secret.
+const NO_SECRETS_OF: &[&str] =
+    &["page", "next", "prev", "previous", "cursor", "continuation", "sync", "design"];
 
 /// Words that are sufficient at the end of a name.
 #[rustfmt::skip]

@@ -19,15 +19,37 @@ const MAX_DEPTH: u8 = 3;
 
 impl SensitiveParams {
     /// Whether `url` obviously has nothing to remove: no user, no parameter in its path, nothing
-    /// encoded, no sensitive name and no long word.
+    /// encoded, no sensitive name and no long word. Reads it in one pass, word by word.
     fn miss(&self, url: &str) -> bool {
-        let ends = |mark| matches!(mark, '?' | '&' | '#');
-        let named = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| self.names(name));
-        let in_doubt = url.bytes().any(|byte| matches!(byte, b'@' | b';' | b'%'))
-            || (url.contains('=') && url.split(ends).any(named))
-            || (self.secrets == Secrets::Remove && has_long_word(url))
-            || !self.paths.is_empty();
-        !in_doubt
+        if !self.paths.is_empty() {
+            return false;
+        }
+        let (mut word_start, mut pair_start, mut name_end) = (0_usize, 0, None);
+        loop {
+            let rest = url.as_bytes().get(word_start..).unwrap_or_default();
+            let length = rest.iter().position(|byte| !is_of_word(*byte)).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            if self.secrets == Secrets::Remove && may_be_key(word) {
+                return false;
+            }
+            let end = word_start.saturating_add(length);
+            word_start = end.saturating_add(1);
+            match behind.first() {
+                Some(b'@' | b';' | b'%') => return false,
+                Some(b'=') => name_end = name_end.or(Some(end)),
+                None | Some(b'?' | b'&' | b'#') => {
+                    let name = name_end.take().and_then(|end| url.get(pair_start..end));
+                    if name.is_some_and(|name| self.names(name)) {
+                        return false;
+                    }
+                    pair_start = word_start;
+                }
+                Some(_) => {}
+            }
+            if behind.is_empty() {
+                return true;
+            }
+        }
     }
 
     /// Whether `text` contains a sensitive parameter with a value.
@@ -74,15 +96,15 @@ fn is_key_behind(segment: &str) -> bool {
         .any(|word| KEYS_BEHIND.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
-/// Whether `url` contains a word of letters, digits, hyphens and underscores that may be a key.
-fn has_long_word(url: &str) -> bool {
-    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let words = url.as_bytes().split(|byte| !is_of_word(byte));
-    let mut long = words.filter(|word| word.len() >= super::token::MIN_KEY_BYTES);
-    long.any(|word| {
-        word.iter().any(|byte| !matches!(byte, b'a'..=b'z' | b'-' | b'_'))
-            || word.len() >= super::token::MIN_RANDOM_BYTES
-    })
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// Whether a word of letters, digits, hyphens and underscores is long enough for a key.
+fn may_be_key(word: &[u8]) -> bool {
+    let is_odd = |byte: &u8| !matches!(byte, b'a'..=b'z' | b'-' | b'_');
+    word.len() >= super::token::MIN_RANDOM_BYTES
+        || (word.len() >= super::token::MIN_KEY_BYTES && word.iter().any(is_odd))
 }
 
 fn is_separator(mark: char) -> bool {
