@@ -5,7 +5,7 @@
 //! address it keeps the requests that cost most for each started 100 kB of their inflated body, and
 //! changes those again. It prints the worst as rows of that file, beside the worst of the rows as they
 //! are: a search that finds nothing worse has the factor 1. What a minimal event costs is not counted
-//! for any event, since no request has more events for its cost than one of minimal ones.
+//! for any event: otherwise requests of many such events would be all that it finds.
 //!
 //! It runs natively, and measures CPU time: take the cost of a row in the built worker from
 //! `scripts/bench hostile`.
