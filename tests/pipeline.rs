@@ -324,6 +324,27 @@ fn beacon() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A beacon with an id of its own, and much that other beacons of its request may have, too.
+fn page_view() -> impl Strategy<Value = Value> {
+    let pages =
+        ["https://a.example/x?utm_source=s", "https://b.example/?email=a@b.example", "/x", ""];
+    let pick = |texts: &'static [&'static str]| prop::option::of(prop::sample::select(texts));
+    let name = prop::sample::select(vec!["page_view", "order_placed", "x", ""]);
+    let of_page = (
+        prop::option::of(prop::sample::select(pages.to_vec())),
+        pick(&["https://s.example/", "?"]),
+    );
+    let consent = pick(&["granted", "denied", "?"]);
+    (1..u128::MAX, name, of_page, pick(&["d", "e"]), consent).prop_map(
+        |(id, name, (url, referrer), device, consent)| {
+            json!({
+                "id": uuid::Uuid::from_u128(id).to_string(), "name": name, "url": url, "referrer": referrer,
+                "device_id": device, "user_id": device, "consent": consent,
+            })
+        },
+    )
+}
+
 proptest! {
     #[test]
     fn every_beacon_has_one_verdict_and_one_record(
@@ -359,6 +380,29 @@ proptest! {
                 prop_assert!(verdict["message"].as_str().is_some_and(|message| !message.is_empty()));
             }
         }
+    }
+
+    #[test]
+    fn an_event_has_the_same_columns_in_a_batch_as_alone(
+        beacons in proptest::collection::vec(page_view(), 1..12),
+    ) {
+        let config = config(table());
+        let columns = |beacons: &[Value]| -> Vec<Value> {
+            let body = Value::from(beacons).to_string();
+            let mut batch = post(&config, body.as_bytes()).unwrap();
+            let mut delivered = harness::deliver(&mut batch, all_accepted).unwrap();
+            delivered.sort_by_key(|delivered| delivered.beacon);
+            delivered.iter().map(|delivered| harness::columns(&delivered.record)).collect()
+        };
+        let alone = beacons.iter().flat_map(|beacon| columns(std::slice::from_ref(beacon)));
+        let at_its_place = |(index, mut columns): (usize, Value)| {
+            if let Some(at) = columns.get_mut("event_index") {
+                *at = json!(index);
+            }
+            columns
+        };
+        let expected: Vec<Value> = alone.enumerate().map(at_its_place).collect();
+        prop_assert_eq!(columns(&beacons), expected);
     }
 
     #[test]

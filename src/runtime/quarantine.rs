@@ -50,9 +50,7 @@ pub async fn serve(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, Ap
         (Method::Delete, _) => {
             let missing = || InvalidQuarantineId { parameter: "row", value: String::new() };
             let row = QuarantineId::of_query(&head.query, "row")?.ok_or_else(missing)?;
-            if !shards(&config, env).contains(&row.shard) {
-                return Err(InvalidQuarantineId { parameter: "row", value: row.to_string() }.into());
-            }
+            position_of(&row, "row", &shards(&config, env))?;
             ask(row.shard, ShardMethod::DeleteQuarantined, &row.key, &config, env).await?;
             Ok(QuarantineAnswer::Nothing)
         }
@@ -91,10 +89,11 @@ async fn next_after(
     env: &Env,
 ) -> Result<QuarantineAnswer, ApiError> {
     let first = stream.map(|stream| Spill::quarantine_prefix(&stream)).unwrap_or_default();
-    let (from, key) = after.map(|after| (after.shard, after.key)).unzip();
+    let shards = shards(config, env);
+    let position = after.as_ref().map(|after| position_of(after, "after", &shards)).transpose()?;
+    let key = after.map(|after| after.key);
     let mut after_key = key.unwrap_or_default().max(first.clone());
-    let is_earlier = |shard: &ShardAddress| from.is_some_and(|from| *shard != from);
-    for shard in shards(config, env).into_iter().skip_while(is_earlier) {
+    for shard in shards.into_iter().skip(position.unwrap_or_default()) {
         let bytes = ask(shard, ShardMethod::Quarantine, &after_key, config, env).await?;
         let row = QuarantineRow::decode(&bytes).map_err(|error| away(shard, &error.to_string()))?;
         if let Some(QuarantineRow { key, lines }) = row.filter(|row| row.key.starts_with(&first)) {
@@ -103,6 +102,16 @@ async fn next_after(
         after_key = first.clone();
     }
     Ok(QuarantineAnswer::Nothing)
+}
+
+/// Returns the position of an id's shard, which may be one that is not configured any more.
+fn position_of(
+    id: &QuarantineId,
+    parameter: &'static str,
+    shards: &[ShardAddress],
+) -> Result<usize, InvalidQuarantineId> {
+    let position = shards.iter().position(|shard| *shard == id.shard);
+    position.ok_or_else(|| InvalidQuarantineId { parameter, value: id.to_string() })
 }
 
 /// The shards that can be called. In direct delivery they may still have quarantined records.

@@ -40,10 +40,10 @@ impl SharedColumns {
         }
     }
 
-    /// Keeps the columns that were added to `line` since it had `start` bytes.
+    /// Keeps the columns that were added to `line` since it had `start` bytes, if none of them failed.
     pub fn keep(&self, line: &JsonLineWriter, start: usize, stripped: Option<PrivacySignal>) {
-        let written = line.bytes.get(start..).unwrap_or_default();
-        self.0.replace(Some((stripped, written.to_vec())));
+        let written = line.bytes.get(start..).filter(|_| line.problem.is_none());
+        self.0.replace(written.map(|written| (stripped, written.to_vec())));
     }
 }
 

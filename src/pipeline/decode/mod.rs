@@ -176,8 +176,8 @@ pub fn timestamp(value: &Value) -> Result<DateTime<Utc>, (Code, &'static str)> {
     let time = match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
         Value::Number(number) => {
-            let fraction = || number.as_f64().filter(|milliseconds| milliseconds.abs() < 1e15);
-            let milliseconds = number.as_i64().or_else(|| Some(fraction()? as i64));
+            // One that is too large becomes the largest, whose year is no valid one.
+            let milliseconds = number.as_i64().or_else(|| Some(number.as_f64()? as i64));
             milliseconds.and_then(DateTime::from_timestamp_millis)
         }
         _ => return Err((Code::WrongType, type_name(value))),
