@@ -125,11 +125,10 @@ fn is_odd_placeholder(text: &str) -> bool {
         if stands_for_none(&text) {
             return true;
         }
-        let plain = decoded(&text);
-        if plain == text {
-            return false;
+        match decoded(&text) {
+            Some(plain) if plain != text => text = Cow::Owned(plain),
+            _ => return false,
         }
-        text = Cow::Owned(plain);
     }
     false
 }
@@ -143,8 +142,11 @@ fn is_printed(text: &str) -> bool {
     PRINTED.iter().any(starts)
 }
 
-/// Removes percent-encoding and the entities of HTML.
-fn decoded(text: &str) -> String {
+/// Returns `text` without percent-encoding and the entities of HTML, if it may have some.
+fn decoded(text: &str) -> Option<String> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'&')) {
+        return None;
+    }
     let mut plain = percent_decode_str(text).decode_utf8_lossy().into_owned();
     if plain.contains('&') {
         for (entity, mark) in
@@ -153,7 +155,7 @@ fn decoded(text: &str) -> String {
             plain = plain.replace(entity, mark);
         }
     }
-    plain
+    Some(plain)
 }
 
 fn stands_for_none(text: &str) -> bool {
@@ -166,7 +168,10 @@ fn stands_for_none(text: &str) -> bool {
     };
     let bare = text.trim_matches(quoted);
     let inner = bare.trim_matches(['(', ')', '<', '>', '[', ']', '{', '}']);
-    let lower = bare.to_ascii_lowercase();
+    let lower = match bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(bare.to_ascii_lowercase()),
+        false => Cow::Borrowed(bare),
+    };
     bare.chars().all(|it| is_mark(it) || it.is_whitespace())
         || is_one_of(bare, PLACEHOLDERS)
         || (inner.len() < bare.len() && is_one_of(inner, PLACEHOLDERS))
@@ -245,9 +250,10 @@ fn is_template(text: &str) -> bool {
 
 /// Whether `text` is the name of a variable for an id: in marks, behind a sign, or alone.
 fn is_variable(text: &str) -> bool {
-    let core = text.trim_matches(is_mark);
-    let (lead, rest) = text.split_at_checked(text.find(core).unwrap_or(0)).unwrap_or(("", text));
-    let tail = rest.get(core.len()..).unwrap_or_default();
+    let rest = text.trim_start_matches(is_mark);
+    let core = rest.trim_end_matches(is_mark);
+    let lead = text.strip_suffix(rest).unwrap_or_default();
+    let tail = rest.strip_prefix(core).unwrap_or_default();
     // The place of an argument, as in `{0}`.
     if lead == "{" && tail == "}" && core.len() <= 2 && digits(core) == core.len() {
         return true;

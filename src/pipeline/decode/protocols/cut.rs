@@ -5,6 +5,7 @@
 //! copies of a request have a limit together; else their cost would grow with the square of its bytes.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -129,17 +130,13 @@ impl<'l> ItemTexts<'l> {
     /// Returns the texts. Adds a member `repeat` to each that equals an earlier one, so that only a
     /// repeat of the request has the same items.
     pub fn numbered(self) -> Vec<Cow<'static, str>> {
-        let mut sorted: Vec<&str> = self.texts.iter().map(String::as_str).collect();
-        sorted.sort_unstable();
-        // How often each text came before, at the first of its places.
-        let mut counts = vec![0_usize; sorted.len()];
-        let mut repeats = Vec::with_capacity(sorted.len());
-        for text in &self.texts {
-            let first = sorted.partition_point(|other| *other < text.as_str());
-            let Some(count) = counts.get_mut(first) else { continue };
-            repeats.push(*count);
-            *count = count.saturating_add(1);
-        }
+        let mut counts: HashMap<&str, usize> = HashMap::with_capacity(self.texts.len());
+        let count = |text| {
+            let before = counts.entry(text).or_default();
+            *before = before.saturating_add(1);
+            before.saturating_sub(1)
+        };
+        let repeats: Vec<usize> = self.texts.iter().map(String::as_str).map(count).collect();
         let numbered = |(text, repeat): (String, usize)| match text.strip_suffix('}') {
             Some(open) if repeat > 0 => format!("{open},\"repeat\":{repeat}}}"),
             _ => text,

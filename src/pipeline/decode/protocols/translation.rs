@@ -267,9 +267,13 @@ pub fn move_field(
 /// text takes a third of the space of a list of pairs.
 #[inline(never)]
 pub fn move_fields(from: &mut Map<String, Value>, beacon: &mut Map<String, Value>, fields: &str) {
-    for field in fields.split(", ") {
-        if let Some((name, to)) = field.split_once(": ") {
-            move_field(from, name, beacon, to);
+    if from.is_empty() {
+        return;
+    }
+    // Two letters as a separator are searched for at several times the cost.
+    for field in fields.split(',') {
+        if let Some((name, to)) = field.split_once(':') {
+            move_field(from, name.trim_ascii_start(), beacon, to.trim_ascii_start());
         }
     }
 }

@@ -93,7 +93,8 @@ const OF_RECORD: &str = "severityNumber: severity_number, severityText: severity
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
     let Draft { item, beacon, props, metadata } = draft;
-    let text = serde_json::to_string(item).unwrap_or_default();
+    // An SDK that sends a record again sends its time again, so the record's text tells records apart.
+    let text = is_timed(item).then(|| serde_json::to_string(item).unwrap_or_default());
     let mut record = record(item)?;
     *props = record_attributes(&mut record)?;
     let mut resource = described(item.take_field("resource"));
@@ -103,7 +104,8 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
     move_fields(&mut resource, beacon, FIELDS);
     first_header(beacon);
     beacon.put_some("build", resource.get("service.version").cloned());
-    if set_time(beacon, &mut record) {
+    set_time(beacon, &mut record);
+    if let Some(text) = text {
         translation.set_hashed_id(beacon, &[&text]);
     }
     move_fields(&mut record, metadata, OF_RECORD);
@@ -182,21 +184,29 @@ fn first_header(beacon: &mut Map<String, Value>) {
     }
 }
 
-/// Sets the time of the event, else that of its observation. Returns whether there is one; zero is
-/// none.
-fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) -> bool {
-    let is_known = |time: &Value| match time {
+/// The time of an event, and of its observation.
+const TIMES: [&str; 2] = ["timeUnixNano", "observedTimeUnixNano"];
+
+/// Whether the log record of an item has a time.
+fn is_timed(item: &Map<String, Value>) -> bool {
+    let record = item.get("logRecord").and_then(Value::as_object);
+    record.is_some_and(|record| TIMES.iter().any(|time| record.get(*time).is_some_and(is_known)))
+}
+
+/// Sets the time of the event, else that of its observation.
+fn set_time(beacon: &mut Map<String, Value>, record: &mut Map<String, Value>) {
+    let [of_event, observed] = TIMES.map(|time| record.take_field(time).filter(is_known));
+    beacon.put_some("time", of_event.or(observed));
+}
+
+/// Whether a time is known; zero is not.
+fn is_known(time: &Value) -> bool {
+    match time {
         Value::Null => false,
         Value::String(text) => !matches!(text.as_str(), "" | "0"),
         Value::Number(number) => number.as_str() != "0",
         _ => true,
-    };
-    let of_event = record.take_field("timeUnixNano").filter(is_known);
-    let observed = record.take_field("observedTimeUnixNano").filter(is_known);
-    let time = of_event.or(observed);
-    let is_set = time.is_some();
-    beacon.put_some("time", time);
-    is_set
+    }
 }
 
 #[cfg(test)]
