@@ -36,7 +36,7 @@ STEP_MS = 10
 MEMORY_LIMIT = 64 * MIB
 SECONDS = 60
 # V8 compiles what is called often anew, on threads of its own.
-WARM_UP, WARM_UP_SMALL, SETTLE_SECONDS = 8, 200, 1.0
+WARM_UP, WARM_UP_SMALL, SETTLE_SECONDS = 32, 200, 1.0
 AT_ONCE = 8
 SAMPLE_SECONDS = 0.2
 SMALL = b'{"name":"page_view"}'
