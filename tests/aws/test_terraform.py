@@ -20,6 +20,18 @@ from support import ROOT
 
 MODULE = ROOT / "scripts" / "aws" / "terraform"
 SECONDS = 120
+# What the module uses of the provider hashicorp/aws 6.25.0, by its documentation: which arguments a type requires, which
+# others it takes, and which attributes are known only after a run.
+SCHEMA = {
+    "resource aws_cloudformation_stack": (
+        {"name"},
+        {"capabilities", "iam_role_arn", "parameters", "tags", "template_body", "template_url"},
+        {"outputs"},
+    ),
+    "resource aws_s3_object": ({"bucket", "key"}, {"source", "tags"}, {"etag", "version_id"}),
+    "data aws_s3_bucket": ({"bucket"}, set(), {"bucket_regional_domain_name"}),
+}
+META_ARGUMENTS = {"count", "depends_on", "for_each", "provider"}
 # As in www/docs/deploy.md.
 CALLER = """
 provider "aws" {
@@ -85,6 +97,52 @@ def test_the_worker_may_put_to_the_operators_own_streams() -> None:
         assert f'split(",", var.{service}_streams)' in made
         assert f'outputs["{prefix}"]' in made
         assert prefix in template.document(TEMPLATE)["Outputs"]
+
+
+def blocks() -> dict[tuple[str, ...], str]:
+    """The body of each block of the module at the left margin, by the words before it. `terraform fmt` gives it this form."""
+    found = {}
+    for file in sorted(MODULE.glob("*.tf")):
+        for head, body in re.findall(r"^(\w[^{}=\n]*) \{\n(.*?)^\}$", file.read_text(), re.MULTILINE | re.DOTALL):
+            words = tuple(head.replace('"', "").split())
+            assert words not in found, f"{words} is twice"
+            found[words] = body
+    return found
+
+
+def arguments(body: str) -> set[str]:
+    return set(re.findall(r"^  (\w+) +=", body, re.MULTILINE))
+
+
+def test_each_block_has_the_arguments_of_its_type() -> None:
+    of_types = {words: body for words, body in blocks().items() if words[0] in ("resource", "data")}
+    assert len(of_types) == 7
+    for (kind, type_, name), body in of_types.items():
+        required, optional, _ = SCHEMA[f"{kind} {type_}"]
+        given = arguments(body) - META_ARGUMENTS
+        assert required <= given <= required | optional, f"{type_}.{name}"
+
+
+def test_each_reference_has_something_it_refers_to() -> None:
+    declared = blocks()
+    text = re.sub(r"^ *#.*$", "", "\n".join(each.read_text() for each in MODULE.glob("*.tf")), flags=re.MULTILINE)
+    variables = {words[1] for words in declared if words[0] == "variable"}
+    assert set(re.findall(r"\bvar\.(\w+)", text)) == variables
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == arguments(declared[("locals",)])
+    references = re.findall(r"(data\.)?\b(aws_\w+)\.(\w+)((?:\[[^]]+\])?(?:\.\w+)?)", text)
+    assert len(references) > 5
+    outputs = template.document(TEMPLATE)["Outputs"]
+    for data, type_, name, attribute in references:
+        kind = "data" if data else "resource"
+        assert (kind, type_, name) in declared
+        if used := attribute.rpartition(".")[2]:
+            assert used in set().union(*SCHEMA[f"{kind} {type_}"]), f"{type_}.{name}{attribute}"
+    for output in re.findall(r'\.outputs\["(\w+)"\]', text):
+        assert output in outputs and "Condition" not in outputs[output], output
+    # The templates, and which of them a stack has.
+    assert set(re.findall(r'aws_s3_object\.template\["(\w+)"\]', text)) == {"headwater", "queries", "streams", "own"}
+    for path in re.findall(r"\$\{path\.module\}/([^\"]+)", text):
+        assert (MODULE / path).is_file(), path
 
 
 def test_terraform_finds_the_module_valid(tmp_path: Path) -> None:
