@@ -107,8 +107,10 @@ class Query:
 
     def range(self, since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime | None, datetime | None]:
         """The times to ask about: those that were asked for, or else the query's own range in whole minutes."""
-        if since or not self.last:
+        if not self.last:
             return since, until
+        if since:
+            return since, until or now
         until = until or now
         begin = until - self.last
         whole = begin.replace(second=0, microsecond=0)

@@ -436,6 +436,8 @@ def test_the_last_half_hour_is_counted_by_minutes(ask: Asking, lake: Path) -> No
     assert any(row[1] != "0" for row in expected)
     assert rows(ask(lake, "now", "--until", until.isoformat())) == expected
     assert len(rows(ask(lake, "now"))) == 30
+    # A range without an end goes on until now.
+    assert len(rows(ask(lake, "now", "20m"))) in (20, 21)
     # The first minute of a range may be cut.
     cut = rows(ask(lake, "now", f"{text(end - timedelta(minutes=10, seconds=20))}..{text(end)}"))
     assert (cut[0][0], cut[1:]) == (expected[-12][0], expected[-11:-1])
