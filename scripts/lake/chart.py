@@ -130,6 +130,11 @@ class Chart:
         x = {"field": "x", **axis, "title": titles["x"], "axis": {**axis.get("axis", {}), "labelLimit": 110 if is_narrow else 240, "titlePadding": 12}}
         y = {"field": "y", "type": "quantitative", "title": titles["y"]}
         is_horizontal = self._is_horizontal(rows)
+        # Numbers side by side are wider than numbers one above the other, and half an event is none.
+        ticks = {"tickCount": 4 if is_narrow else 8} if is_horizontal else {}
+        if all(isinstance(each["y"], int) for each in values):
+            ticks["tickMinStep"] = 1
+        y["axis"] = {**ticks, "labelSeparation": 6}
         encoding: dict[str, Any] = {"x": y, "y": x} if is_horizontal else {"x": x, "y": y}
         if self.color:
             encoding["color"] = {"field": "color", "type": "nominal", "title": titles["color"]}
@@ -162,7 +167,7 @@ class Chart:
             **size,
             **({"autosize": {"type": "fit-x", "contains": "padding"}} if is_narrow else {}),
             # A browser's font may be wider than the one that was measured.
-            "padding": {"left": 5, "top": 5, "right": 5 if is_narrow and not self.label else 20, "bottom": 5},
+            "padding": {"left": 5, "top": 5, "right": 32 if is_narrow and self.label else 5 if is_narrow else 20, "bottom": 5},
             # Vega-Lite writes titles into an expression of Vega's for what a screen reader says of a mark.
             "config": {"aria": False, "range": {"category": COLORS}, **legend},
             "data": {"values": values},
@@ -182,11 +187,13 @@ def _with_footer(spec: dict[str, Any], footer: str) -> dict[str, Any]:
 
 def _drawings(spec: dict[str, Any]) -> tuple[str, str]:
     """The chart as SVG, for a light and for a dark ground."""
-    light, dark = (
-        _compact(vl_convert.vegalite_to_svg({**spec, "background": "transparent"}, theme=theme))
-        for theme in (None, "dark")
+    # The theme has words of axes and legends in white, but none of bars.
+    dark = {**spec, "config": {**spec["config"], "text": {"fill": "#fff"}}}
+    light_svg, dark_svg = (
+        _compact(vl_convert.vegalite_to_svg({**each, "background": "transparent"}, theme=theme))
+        for each, theme in ((spec, None), (dark, "dark"))
     )
-    return light, dark
+    return light_svg, dark_svg
 
 
 def _compact(svg: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import numbers
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,8 @@ from shown_text import shown
 
 # Bytes of a page, which can be sent in a message.
 LIMIT = 100_000
+# A text up to here is one line, so that no word is broken.
+ONE_LINE = 24
 UNITS = {" percent": "%", " ms": "ms", " s": "s"}
 STYLE = """
 :root { color-scheme: light dark; background: Canvas; color: CanvasText; font: 16px/1.5 system-ui, sans-serif }
@@ -26,9 +28,9 @@ figure, div { margin: 0 0 1.5rem; overflow-x: auto }
 img { display: block; max-width: 100% }
 table { border-collapse: collapse }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8888; text-align: left; vertical-align: top }
-td { overflow-wrap: anywhere; min-width: 12ch }
-.n { min-width: 0; text-align: right; font-variant-numeric: tabular-nums }
-th, .t { white-space: nowrap }
+th, td { white-space: nowrap }
+.w { white-space: normal; overflow-wrap: anywhere; min-width: 16ch }
+.n { text-align: right; font-variant-numeric: tabular-nums }
 @media (max-width: 40rem) { table { font-size: .875rem } }
 """
 
@@ -73,7 +75,7 @@ def label(column: str) -> str:
             return unit
         if words.endswith(end):
             return f"{words.removesuffix(end)} ({unit})"
-    return words
+    return f"% of {words.removeprefix('percent of ')}" if words.startswith("percent of ") else words
 
 
 def policy(css: str) -> str:
@@ -88,7 +90,7 @@ def _address(drawing: str) -> str:
 
 def _cell(value: Any, of: Any, element: str = "td") -> str:
     """A cell of a column whose values are like `of`."""
-    kind = ' class="n"' if isinstance(of, numbers.Number) else ' class="t"' if isinstance(of, date) else ""
     text = f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) and not value.second else str(value)
+    kind = ' class="n"' if isinstance(of, numbers.Number) else ' class="w"' if len(text) > ONE_LINE else ""
     text = "" if value is None else html.escape(shown(text))
     return f"<{element}{kind}>{text}</{element}>"

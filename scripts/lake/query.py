@@ -180,7 +180,7 @@ def _report(arguments: argparse.Namespace) -> None:
                 answer = database.sql(query.statement())
                 found.append(report.Answered(name, query.title, query.chart, answer.columns, answer.fetchall()))
                 counting.update()
-            text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found)
+            text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found, arguments.range)
         write_private(path, text.encode())
         if not arguments.quiet:
             print(f"{path} has {len(found)} answers, {len(text.encode()) / 1000:.0f} kB")
@@ -269,6 +269,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         parser.error(f"{given[1]!r} is one word too many; a query has a name and a range")
     if arguments.week and (arguments.name != REPORT or given or arguments.since or arguments.until):
         parser.error("--week is for `report`, without another range")
+    arguments.range = given[0] if given else "7d" if arguments.week else ""
     if given:
         if arguments.since or arguments.until:
             parser.error("give either a range, or --since and --until")

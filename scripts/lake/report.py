@@ -7,6 +7,7 @@ address. Long answers and texts are cut, so that the page stays below LIMIT.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from chart import Chart, label
-from chart_page import policy
+from chart_page import ONE_LINE, policy
 from shown_text import shown
 
 LIMIT = 100_000
@@ -41,13 +42,18 @@ h2 { margin-bottom: 0; font-size: 1.25rem }
 .table { overflow-x: auto }
 table { border-collapse: collapse; min-width: 100% }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; text-align: left; vertical-align: top }
-td { overflow-wrap: anywhere; min-width: 6ch }
-.n { text-align: right; font-variant-numeric: tabular-nums; min-width: 0 }
-.t { white-space: nowrap }
-.b { width: 30%; min-width: 6rem; vertical-align: middle }
+td { white-space: nowrap }
+.w { white-space: normal; overflow-wrap: anywhere; min-width: 16ch }
+.n { text-align: right; font-variant-numeric: tabular-nums }
+.b { width: 20%; min-width: 4rem; vertical-align: middle }
 svg { display: block; width: 100%; height: .75rem; fill: var(--bar) }
 .over { height: 6rem; margin: .5rem 0 }
-@media (max-width: 40rem) { table { font-size: .875rem } h1 { font-size: 1.5rem } }
+@media (max-width: 40rem) {
+  table { font-size: .875rem }
+  th, td { padding-right: .5rem }
+  .b { min-width: 3rem }
+  h1 { font-size: 1.5rem }
+}
 footer, .more { color: GrayText }
 """
 
@@ -63,10 +69,10 @@ class Answered:
     rows: Sequence[Sequence[Any]]
 
 
-def page(title: str, footer: str, answers: Sequence[Answered]) -> str:
-    """The page of these answers, each a section."""
+def page(title: str, footer: str, answers: Sequence[Answered], asked: str = "") -> str:
+    """The page of these answers, each a section; `asked` is the range, as one asks for the rest of an answer."""
     links = "\n".join(f'<a href="#{each.name}">{_words(each.name)}</a>' for each in answers)
-    sections = "\n".join(map(_section, answers))
+    sections = "\n".join(_section(each, asked) for each in answers)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -85,8 +91,8 @@ def page(title: str, footer: str, answers: Sequence[Answered]) -> str:
 """
 
 
-def _section(answered: Answered) -> str:
-    head = f'<section id="{answered.name}">\n<h2>{_words(answered.name)}</h2>\n<p>{html.escape(answered.title)}</p>\n'
+def _section(answered: Answered, asked: str) -> str:
+    head = f'<section id="{answered.name}">\n<h2>{_words(answered.name)}</h2>\n<p>{_sentence(answered.title)}</p>\n'
     if not answered.rows:
         return f'{head}<p class="more">There is nothing to show in this range.</p>\n</section>'
     bar = _bar(answered)
@@ -107,7 +113,8 @@ def _section(answered: Answered) -> str:
     names += [f'<th class="b">{_head(answered.columns[bar])}</th>'] if bar is not None else []
     left = len(answered.rows) - len(lines)
     which = "earlier" if times else "more"
-    more = f'<p class="more">{left:,} {which} row{"s" * (left != 1)}: scripts/query {answered.name}</p>\n' if left else ""
+    command = html.escape(f"scripts/query {answered.name} {asked}".rstrip())
+    more = f'<p class="more">{left:,} {which} row{"s" * (left != 1)}: {command}</p>\n' if left else ""
     body = "\n".join(lines)
     return f"""{head}{times}<div class="table"><table>
 <thead><tr>{"".join(names)}</tr></thead>
@@ -155,7 +162,7 @@ def _is_numeric(rows: Sequence[Sequence[Any]], place: int) -> bool:
 
 def _cell(value: Any, is_numeric: bool) -> str:
     text = html.escape(_text(value))
-    kind = "n" if is_numeric else "t" if isinstance(value, date) else ""
+    kind = "n" if is_numeric else "w" if len(text) > ONE_LINE else ""
     return f'<td class="{kind}">{text}</td>' if kind else f"<td>{text}</td>"
 
 
@@ -170,6 +177,11 @@ def _text(value: Any) -> str:
 
 def _head(column: str) -> str:
     return html.escape(label(column))
+
+
+def _sentence(title: str) -> str:
+    """A title; words of the answer are in backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(title))
 
 
 def _words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from datetime import date, datetime, timedelta
@@ -76,7 +77,7 @@ def test_a_report_has_all_answers_on_a_small_page_that_runs_nothing(
     page = Page(text)
     assert {tag for tag, _ in page.elements} == {
         "html", "meta", "title", "style", "h1", "p", "nav", "a", "section", "h2", "div", "table", "thead", "tr", "th", "tbody", "td",
-        "svg", "rect", "path", "footer",
+        "svg", "rect", "path", "footer", "code",
     }  # fmt: skip
     attributes = {name for _, its in page.elements for name in its}
     assert not {each for each in attributes if each.startswith("on")} | attributes & {"src", "style", "xlink:href"}
@@ -86,7 +87,7 @@ def test_a_report_has_all_answers_on_a_small_page_that_runs_nothing(
     assert policy and policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     footer = f"{DAY} 00:00 to 2026-11-22 00:00 UTC · all tenants · bots left out"
     assert page.words.count(footer) == 2
-    assert "50 more rows: scripts/query visitors" in page.words
+    assert f"50 more rows: scripts/query visitors {DAY}..2026-11-22" in page.words
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
 
@@ -139,10 +140,44 @@ def test_a_time_series_is_one_shape() -> None:
 
 @pytest.mark.parametrize(
     ("column", "expected"),
-    [("lcp_ms", "lcp (ms)"), ("engaged_s", "engaged (s)"), ("bounce_percent", "bounce (%)"), ("percent", "%"), ("sessions", "sessions")],
+    [("lcp_ms", "lcp (ms)"), ("engaged_s", "engaged (s)"), ("bounce_percent", "bounce (%)"), ("percent", "%"), ("percent_of_previous", "% of previous"),
+     ("sessions", "sessions")],
 )
 def test_axes_have_units(column: str, expected: str) -> None:
     assert label(column) == expected
+
+
+def test_words_on_a_dark_ground_are_white(tmp_path: Path) -> None:
+    file = tmp_path / "chart.html"
+    rows = [{"step": "1 a", "sessions": 1_200, "percent": 100.0}, {"step": "2 b", "sessions": 300, "percent": 25.0}]
+    chart = Query.saved("funnel").chart
+    assert chart
+    chart.write(file, "Steps", rows)
+    drawings = [base64.b64decode(each).decode() for each in re.findall(r'(?:src|srcset)="data:image/svg\+xml;base64,([^"]+)"', file.read_text())]
+    assert len(drawings) == 4
+    for drawing, ground in zip(drawings, ["dark", "light", "dark", "light"], strict=True):
+        fills = {fill for fill, said in re.findall(r'<text[^>]* fill="([^"]+)"[^>]*>([^<]*)', drawing) if said.strip()}
+        assert "1,200 · 100.0 %" in drawing
+        assert fills == ({"#fff"} if ground == "dark" else {"#000", "black"})
+
+
+def test_ticks_of_counts_are_whole_and_apart() -> None:
+    def axis(values: list[float], *, is_narrow: bool) -> dict[str, Any]:
+        rows = [{"name": f"n{number}", "events": value} for number, value in enumerate(values)]
+        found: dict[str, Any] = Chart.parse("bar name events")._spec("", rows, is_narrow=is_narrow)["encoding"]["x"]["axis"]
+        return found
+
+    assert axis([1, 2], is_narrow=False)["tickMinStep"] == 1
+    assert "tickMinStep" not in axis([0.1, 0.2], is_narrow=False)
+    assert axis([1, 120], is_narrow=True)["tickCount"] < axis([1, 120], is_narrow=False)["tickCount"] <= 8
+
+
+def test_no_word_or_number_of_a_report_is_broken() -> None:
+    rows = [("order_placed", 1234.5, "a sentence that is longer than a line of the table")]
+    text = report.page("a", "b", [report.Answered("pages", "By `name`.", None, ["name", "events", "example"], rows)])
+    assert '<td>order_placed</td><td class="n">1,234.5</td><td class="w">a sentence' in text
+    assert "<p>By <code>name</code>.</p>" in text
+    assert "td { white-space: nowrap }" in text
 
 
 def test_bars_of_names_are_horizontal_and_a_funnel_has_percentages() -> None:
