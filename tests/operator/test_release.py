@@ -117,6 +117,10 @@ def test_the_development_container_has_what_ci_has() -> None:
     of_ci, of_container = (set(packages.search(text)[1].split()) for text in (commands(job)[0], container))  # type: ignore[index]
     # .ci/run installs valgrind on its own.
     assert of_ci | {"valgrind"} == of_container
+    # The image has rustup's minimal profile, without what scripts/test calls beside cargo and rustc.
+    added = "rustup component add clippy rustfmt"
+    assert added in commands(job) and added in container
+    assert {"cargo fmt", "cargo clippy"} <= set(re.findall(r"^step (cargo \w+)", (ROOT / "scripts" / "test").read_text(), re.MULTILINE))
     settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert settings["build"] == {"dockerfile": "Dockerfile"}
     assert (ROOT / settings["postCreateCommand"].split()[0]).is_file()
