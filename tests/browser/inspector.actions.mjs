@@ -284,6 +284,12 @@ export const ACTIONS = [
       await has(3)(page);
       const peak = Number(await page.locator("#peak").innerText());
       assert.ok(peak >= 2 && Number(await page.locator("#half").innerText()) === peak / 2);
+      // Half an event is none.
+      const wrong = await page.evaluate(async () => {
+        const { top } = await import("/_/inspect/chart.js");
+        return [...Array(1_001).keys()].filter((most) => top(most) < most || top(most) % 2);
+      });
+      assert.deepEqual(wrong, []);
       assert.match(await page.locator("#legend").innerText(), /last 60 s:\s+3 accepted/);
       await press("Pause")(page);
       await page.locator("rect[data-result]").first().hover({ force: true });

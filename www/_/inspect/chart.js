@@ -23,10 +23,10 @@ let pointed;
 /** @param {number[]} counts */
 const sum = (counts) => counts.reduce((total, count) => total + count, 0);
 
-/** The next number from `most` on that is 1, 2 or 5 and zeros; an even one, so that half of it is a number of events. @param {number} most */
-function top(most) {
+/** The next number from `most` on that is 1, 2 or 5 and zeros, or 6 for 5: an even one, so that half of it is a number of events. @param {number} most */
+export function top(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
-  return Math.max(2, ([1, 2, 5, 10].find((step) => step * power >= most) ?? 10) * power);
+  return ((power > 1 ? [1, 2, 5, 10] : [2, 6, 10]).find((step) => step * power >= most) ?? 10) * power;
 }
 
 /** @param {string} tag @param {Record<string, string | number>} places */
