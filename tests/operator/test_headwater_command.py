@@ -90,6 +90,7 @@ MISUSES = {
     "dev --rest": "dev: ", "records --last 0": "dev: ", "outage melt": "outage: ", "types --only cobol": "types: ", "deploy --dry": "deploy: ",
     "query --by ip": "query: ", "query nothing": "query: ", "replay local": "replay: ", "import a.json": "import: ", "tenants drop": "tenants: ",
     "quarantine": "export-quarantine: ", "measure-deployment": "measure-deployment: ", "scale-model --set a=b": "scale-model: ",
+    "simulate --rate x": "simulate: ", "simulate --faults some": "simulate: ", "simulate --rat 1": "simulate: ", "simulate --seed": "simulate: ",
     "doctor --xml": "headwater: ", "completion tcsh": "headwater: ", "nothing": "headwater: ",
 }  # fmt: skip
 
