@@ -12,6 +12,7 @@ The first line of a file is its title, the second its chart. Lines after these m
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -56,7 +57,8 @@ class Query:
         """The saved one of this name, with what its file sets."""
         path = QUERIES / f"{name}.sql"
         if path.parent != QUERIES or not path.is_file():
-            raise WrongUse(f"there is no query {name!r}; there are {', '.join(names())}")
+            meant = "".join(f"did you mean {each}? " for each in difflib.get_close_matches(name, names(), 1))
+            raise WrongUse(f"there is no query {name!r}; {meant}there are {', '.join(names())}")
         title, chart, sql = path.read_text().split("\n", 2)
         settings = dict(_SETTING.findall(sql))
         return cls(

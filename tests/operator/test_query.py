@@ -189,6 +189,8 @@ def test_a_table_is_printed_and_the_queries_are_listed(filled: LocalAws) -> None
         unknown.code == 2
         and "there is no query 'nothing'; there are campaigns" in unknown.complaints
     )
+    misspelt = query(filled, "sesion_lengths", "--source", place(filled, "data"))
+    assert "there is no query 'sesion_lengths'; did you mean session_lengths? there are" in misspelt.complaints
 
 
 @pytest.mark.parametrize("name", ["sessions_per_day", "failed_events"])
