@@ -1,7 +1,8 @@
 """The prompt of scripts/query on a terminal: saved queries by their names, with all options, and SQL.
 
-A line that begins with a saved query's name is answered as `scripts/query` would answer it. Anything else is SQL, which may
-have several lines and ends with `;` or an empty line. Tab completes names and options.
+A line that begins with a saved query's name is answered as `scripts/query` would answer it, and so is another word that begins
+no SQL: it may be misspelt. Anything else is SQL, which may have several lines and ends with `;` or an empty line. Tab completes
+names and options.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ MOST_HISTORY = 1_000
 PROMPT, MORE = "query> ", "  ...> "
 ENDS = {"exit", "quit", "\\q"}
 LISTS = {"help", "list", "?", "\\d"}
+# What SQL of several lines begins with.
+SQL = {"describe", "explain", "from", "pivot", "select", "show", "summarize", "table", "unpivot", "values", "with"}
 RANGES = ["7d", "4w", "today", "yesterday"]
 
 
@@ -60,8 +63,7 @@ def answer_lines(answer: Callable[[list[str]], None], list_queries: Callable[[],
 def _read(words: Words) -> str:
     """A line, or the lines of SQL."""
     line = input(PROMPT).strip()
-    first = line.split(maxsplit=1)[0] if line else ""
-    if not line or line in ENDS | LISTS or first in words.names:
+    if not line or line in ENDS | LISTS or _is_name(line, words):
         return line
     lines = [line]
     while not lines[-1].endswith(";") and (more := input(MORE).strip()):
@@ -69,10 +71,15 @@ def _read(words: Words) -> str:
     return "\n".join(lines)
 
 
+def _is_name(line: str, words: Words) -> bool:
+    """Whether a line names a query, or means to."""
+    first = line.split(maxsplit=1)[0]
+    return first in words.names or (first.isidentifier() and first.lower() not in SQL and not line.endswith(";"))
+
+
 def _answer(answer: Callable[[list[str]], None], line: str, words: Words) -> None:
-    is_named = line.split(maxsplit=1)[0] in words.names
     try:
-        its = shlex.split(line) if is_named else ["--sql", line.rstrip(";")]
+        its = shlex.split(line) if _is_name(line.split("\n", 1)[0], words) else ["--sql", line.rstrip(";")]
     except ValueError as error:
         print(f"query: {str(error).lower()}", file=sys.stderr)
         return

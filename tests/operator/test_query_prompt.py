@@ -80,6 +80,8 @@ def test_names_and_sql_are_answered_until_ctrl_d(tmp_path: Path) -> None:
     assert "query: Parser Error" in terminal.ask("no sql;")
     assert "query: argument --by: invalid choice: 'ip'" in terminal.ask("visitors --by ip")
     assert "query: no closing quotation" in terminal.ask("visitors 'a")
+    # A misspelt name is no SQL that goes on.
+    assert "query: there is no query 'vistors'; did you mean visitors? there are campaigns" in terminal.ask("vistors 7d")
     assert "downloads " in terminal.ask("list")
     terminal.ask("")
     terminal.type("half")
