@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -525,6 +526,8 @@ def options() -> Parser:
 def deploy(arguments: argparse.Namespace) -> int:
     """The command, once its options are known."""
     if arguments.print_template:
+        # The reader may leave, as `head` does.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         print(template.body(arguments.template))
         return DONE
     check(arguments.env)

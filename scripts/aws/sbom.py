@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import signal
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -106,5 +107,7 @@ def document() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # The reader may leave, as `head` does.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     json.dump(document(), sys.stdout, indent=1)
     print()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -17,6 +19,7 @@ import pytest
 import command_line
 import time_args
 from command_line import DONE, FOUND, INTERRUPTED, WRONG_USE, Parser, WrongUse, positive, run, state_file
+from support import ROOT
 from support.cli import LAKE
 
 # Takes longer than its silence twice: with a bar, and without a count.
@@ -135,3 +138,16 @@ def test_a_state_is_of_a_worker(tmp_path: Path) -> None:
     assert state_file(tmp_path, "https://c.example:8443/a") == tmp_path / "c.example_8443.sqlite"
     assert state_file(tmp_path, "http://[::1]:8787", "segment") == tmp_path / "___1__8787-segment.sqlite"
     assert command_line.SILENT_SECONDS == 1
+
+
+@pytest.mark.parametrize("words", [["scripts/aws/sbom.py"], ["scripts/aws/deploy.py", "--print-template"]])
+def test_the_reader_of_a_long_text_may_leave(words: list[str]) -> None:
+    ours, theirs = os.pipe()
+    # Less than each text has, so that it must find out.
+    fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, 4096)
+    with subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        assert os.read(ours, 1)
+        os.close(ours)
+        assert process.stderr and process.stderr.read() == b""
+        assert process.wait(SECONDS) == -signal.SIGPIPE
