@@ -122,5 +122,7 @@ def test_the_development_container_has_what_ci_has() -> None:
     assert added in commands(job) and added in container
     assert {"cargo fmt", "cargo clippy"} <= set(re.findall(r"^step (cargo \w+)", (ROOT / "scripts" / "test").read_text(), re.MULTILINE))
     settings = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    # The worker of scripts/dev, and the records that its demo page asks for.
+    assert settings["forwardPorts"] == [8787, 8788]
     assert settings["build"] == {"dockerfile": "Dockerfile"}
     assert (ROOT / settings["postCreateCommand"].split()[0]).is_file()
