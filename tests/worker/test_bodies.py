@@ -308,10 +308,10 @@ def test_an_integer_is_one_however_it_is_written(
 @pytest.mark.parametrize(
     ("beacon", "message"),
     [
-        ({"event": "a"}, "name is missing; did you mean name by event?"),
+        ({"event": "a"}, "name is missing; event is called name here"),
         ({"name": "a", "timestamp": 1}, "timestamp is not a field of a beacon; did you mean time?"),
         ({"name": "a", "deviceId": "d"}, "deviceId is not a field of a beacon; did you mean device_id?"),
-        ({"batch": []}, "name is missing; did you mean events by batch?"),
+        ({"batch": []}, "name is missing; batch is called events here"),
     ],
 )  # fmt: skip
 def test_the_field_that_was_meant_is_named(

@@ -36,7 +36,7 @@ impl Check {
                 let meant = |wanted: &str| {
                     let (field, _) = hints.iter().find(|(_, meant)| *meant == Some(wanted))?;
                     Some(format!(
-                        "name is missing; did you mean {wanted} by {}?",
+                        "name is missing; {} is called {wanted} here",
                         truncate_for_display(field)
                     ))
                 };

@@ -367,9 +367,9 @@ mod tests {
         for (sent, message) in [
             (json!({}), "name is missing"),
             (json!({"price": 1}), "name is missing"),
-            (json!({"event": "a"}), "name is missing; did you mean name by event?"),
-            (json!({"batch": [], "Name": "a"}), "name is missing; did you mean name by Name?"),
-            (json!({"batch": []}), "name is missing; did you mean events by batch?"),
+            (json!({"event": "a"}), "name is missing; event is called name here"),
+            (json!({"batch": [], "Name": "a"}), "name is missing; Name is called name here"),
+            (json!({"batch": []}), "name is missing; batch is called events here"),
         ] {
             assert_eq!(refused(sent)[0].2, message);
         }
