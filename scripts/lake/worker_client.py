@@ -103,7 +103,7 @@ class WorkerClient:
         except urllib3.exceptions.HTTPError as error:
             why = type(getattr(error, "reason", None) or error).__name__
             raise WorkerError(f"{url} does not answer: {why}") from None
-        if answer.status == 403 and json_of(answer).get("code") == "replay_not_allowed":
+        if answer.status == 403 and json_of(answer).get("code") == "operator_key_required":
             raise WrongUse(
                 f"the worker's secret {OPERATOR_KEY} is another one, or this key does not have the role {self._role.name}"
             )

@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(code(&found(true, false), None, Some(&replay(&"o".repeat(32)))), b(false));
         assert_eq!(
             code(&found(true, false), None, Some(&replay(&"x".repeat(32)))),
-            Err("replay_not_allowed")
+            Err("operator_key_required")
         );
     }
 

@@ -117,7 +117,7 @@ impl HttpError for IngestError {
             Self::TenantsUnavailable => "tenants_unavailable",
             Self::BadSignature(_) => "bad_signature",
             Self::OriginNotAllowed(_) => "origin_not_allowed",
-            Self::Replay(ReplayError::NotAllowed) => "replay_not_allowed",
+            Self::Replay(ReplayError::NotAllowed) => "operator_key_required",
             Self::Replay(ReplayError::Unreadable) => "replay_unreadable",
             Self::RateLimited => "rate_limited",
             Self::OverQuota => "over_quota",

@@ -202,7 +202,7 @@ FATES: list[tuple[str, Any, dict[str, str], dict[str, int], dict[str, Any]]] = [
         b"{}",
         {"x-headwater-replay": "{}"},
         {"refused": 1},
-        {"code": "replay_not_allowed"},
+        {"code": "operator_key_required"},
     ),
 ]
 

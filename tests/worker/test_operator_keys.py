@@ -52,7 +52,7 @@ def opens(worker: Worker, key: str) -> list[str]:
     if replayed.status == 204:
         roles.append("replay")
     else:
-        assert (replayed.status, replayed.json()["code"]) == (403, "replay_not_allowed")
+        assert (replayed.status, replayed.json()["code"]) == (403, "operator_key_required")
     quarantined = worker.get("/_/quarantine", bearer(key))
     if quarantined.status == 204:
         roles.append("quarantine")

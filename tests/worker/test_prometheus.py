@@ -78,7 +78,7 @@ def shop(worker: Worker, sent: list[dict[str, str]], key: str = "pk_shop") -> in
 def test_it_needs_a_key_and_says_nothing_without(worker: Worker) -> None:
     for headers in ({}, {"authorization": "Bearer " + "x" * 32}):
         answer = worker.get("/_/metrics", headers)
-        assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
+        assert (answer.status, answer.json()["code"]) == (403, "operator_key_required")
     assert worker.request("POST", "/_/metrics", b"", BEARER).status == 405
 
 

@@ -108,7 +108,7 @@ def test_it_is_told_only_to_who_bears_the_key(
 ) -> None:
     for method in ("GET", "DELETE", "POST"):
         answer = worker.request(method, f"{QUARANTINE}?row=0.00", None, headers)
-        assert (answer.status, answer.json()["code"]) == (403, "replay_not_allowed")
+        assert (answer.status, answer.json()["code"]) == (403, "operator_key_required")
 
 
 def test_a_wrong_method_or_a_missing_stream_is_explained(worker: Worker) -> None:

@@ -43,7 +43,7 @@ FAILURES: dict[str, tuple[Behaviour, str, str, int]] = {
     "is of another clock": (Fail(403, "RequestExpired", TELLING), "clock_skew", "ours", 200),
     "throttles": (Fail(400, "ThrottlingException", TELLING), "throttled", "stream", 200),
     "is over a quota": (Fail(400, "LimitExceededException", TELLING), "quota_exceeded", "stream", 200),
-    "fails by itself": (Fail(500, "InternalFailure", TELLING), "service_failure", "stream", 200),
+    "has an internal error": (Fail(500, "InternalFailure", TELLING), "service_failure", "stream", 200),
     "answers nonsense": (WrongLength(), "unknown_answer", "stream", 200),
     "is silent": (Hang(3, Cut(Effect.NONE)), "timed_out", "network", 200),
     "cuts": (Cut(Effect.NONE), "unreachable", "network", 200),

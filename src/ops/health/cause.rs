@@ -190,7 +190,7 @@ impl Cause {
             Self::RefusesAll => "refuses every record",
             Self::NotTheService => "is not answered for by its service",
             Self::OtherRefusal => "refuses",
-            Self::ServiceFailure => "fails by itself",
+            Self::ServiceFailure => "has an internal error",
             Self::UnknownAnswer => "answers what can't be understood",
             Self::TimedOut => "does not answer in time",
             Self::Starved => "is not waited for in time",

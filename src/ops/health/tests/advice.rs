@@ -96,7 +96,7 @@ fn each_cause_has_its_sentence_and_its_advice() {
         Operator: what answers is not the service: correct AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_FIREHOSE or AWS_ENDPOINT_URL_KINESIS, or leave them out
     not ready: firehose:a refuses
         Operator: look the code up in AWS's API reference; what AWS says beside it is in the log
-    ready, but firehose:a fails by itself
+    ready, but firehose:a has an internal error
         Stream: nothing, it is tried again; look at AWS's Health Dashboard for AWS_REGION
     not ready: firehose:a refuses every record
         Operator: it has taken no record yet and refuses all: see in AWS whether its source is Direct PUT, and in the log what it says

@@ -93,7 +93,7 @@ const OF_RECORD: &str = "severityNumber: severity_number, severityText: severity
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
     let Draft { item, beacon, props, metadata } = draft;
-    // An SDK that sends a record again sends its time again, so the record's text tells records apart.
+    // An SDK that repeats a record repeats its time, so an equal text is a repeat.
     let text = is_timed(item).then(|| serde_json::to_string(item).unwrap_or_default());
     let mut record = record(item)?;
     *props = record_attributes(&mut record)?;
