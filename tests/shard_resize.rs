@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use headwater::base::keyed_hash::HashKey;
 use headwater::model::device_key::DeviceKey;
 use headwater::model::event::EventId;
 use headwater::model::fan_out::FanOut;
@@ -68,7 +69,9 @@ fn item(of: u8, before: Option<u8>, previous_shard: Option<u32>) -> ShardItem<'s
 
 #[test]
 fn a_moved_device_is_requested_by_both_ids_at_midnight() {
-    let shard = ShardCore::load(&Nothing, &ShardConfig::default(), 0).unwrap();
+    let shard =
+        ShardCore::load(&Nothing, &ShardConfig::default(), HashKey::new([7; HashKey::BYTES]), 0)
+            .unwrap();
     let items = [
         item(1, None, Some(0)),
         item(2, Some(3), Some(0)),

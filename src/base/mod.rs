@@ -4,6 +4,7 @@ pub mod clock;
 pub mod codec;
 pub mod decimal;
 pub mod json;
+pub mod keyed_hash;
 pub mod order;
 pub mod secret;
 pub mod sha256;

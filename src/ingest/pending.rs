@@ -271,6 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::keyed_hash::tests::hash_key;
     use crate::model::event::{DeviceId, EventId};
     use crate::model::quota::ItemTenant;
     use crate::model::record;
@@ -390,7 +391,7 @@ mod tests {
     fn an_overflowing_device_leaves_its_shard_and_no_other_does() {
         let low: &'static FanOut = Box::leak(Box::new(FanOut::parse("firehose:low").unwrap()));
         let sharding = ShardConfig { device_events_per_minute: 3, ..ShardConfig::default() };
-        let mut rates = DeviceRates::default();
+        let mut rates = DeviceRates::new(hash_key());
         let mut send = |pending: PendingRecord<'static>| {
             let pending = PendingRecord { overflow: Some(low), ..pending };
             divert_overflow(vec![pending], &mut rates, &sharding, 0).remove(0)

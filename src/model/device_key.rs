@@ -1,6 +1,7 @@
 //! Names a device for its shard by sixteen bytes that do not reveal the device's id.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +10,7 @@ use crate::model::event::{DeviceId, EventId};
 
 /// A device of a tenant: the first half of a hash of both. An event without a device has a key of
 /// its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeviceKey([u8; Self::BYTES]);
 
 impl DeviceKey {
@@ -34,6 +35,13 @@ impl DeviceKey {
 
     pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
         &self.0
+    }
+}
+
+/// As one number, which [`crate::base::keyed_hash`] hashes at once.
+impl Hash for DeviceKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(u128::from_le_bytes(self.0));
     }
 }
 

@@ -14,6 +14,7 @@ use super::log::{self, Component};
 use super::shard_client::ShardCallError;
 use super::{aws_http, health, io, shard_client, stream_health};
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::keyed_hash::HashKey;
 use crate::config::Config;
 use crate::delivery::StreamBatch;
 use crate::delivery::call_slots::CallPurpose;
@@ -60,7 +61,8 @@ thread_local! {
     static RECORDS: RefCell<Gathering<StreamSet, Vec<Record>, (Stream, DeliveryReport)>> =
         RefCell::default();
     /// The events of each device, for all requests of this isolate.
-    static DEVICE_RATES: RefCell<DeviceRates> = RefCell::default();
+    static DEVICE_RATES: RefCell<DeviceRates> =
+        RefCell::new(DeviceRates::new(HashKey::new(random())));
     /// Until when each shard is not called, for all requests of this isolate.
     static PAUSED: RefCell<HashMap<ShardNumber, Milliseconds>> = RefCell::default();
 }

@@ -9,10 +9,11 @@
 //! record: what comes later would be billed the same in a call of its own. A request waits for all
 //! of its batches, so all close if one is full or has lingered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::clock::{Milliseconds, is_ahead};
+use crate::base::keyed_hash::HashKey;
 use crate::base::order::ascending;
 use crate::delivery::StreamBatch;
 use crate::model::quota::ItemTenant;
@@ -118,7 +119,7 @@ pub struct InFlightBatch {
 }
 
 /// The records in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Batcher {
     next: BatchId,
     open: Vec<OpenBatch>,
@@ -126,8 +127,7 @@ pub struct Batcher {
     opened: Vec<BatchId>,
     under_way: HashMap<BatchId, InFlightBatch>,
     /// The slots of the events that are not durable yet.
-    /// Ordered: a client chooses ids, and could choose those that collide in a hash table whose seed is known.
-    places: BTreeMap<DedupKey, EventPlace>,
+    places: HashMap<DedupKey, EventPlace, HashKey>,
     buffer_bytes: usize,
     arrivals: Arrivals,
 }
@@ -137,6 +137,21 @@ impl Batcher {
     /// does not answer must leave some to the others.
     /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MAX_IN_FLIGHT: usize = 2;
+
+    /// The places for which memory is kept while no record is there: some 50 kB.
+    const KEPT_PLACES: usize = 1_024;
+
+    pub fn new(hash_key: HashKey) -> Self {
+        Self {
+            next: 0,
+            open: Vec::new(),
+            opened: Vec::new(),
+            under_way: HashMap::new(),
+            places: HashMap::with_hasher(hash_key),
+            buffer_bytes: 0,
+            arrivals: Arrivals::default(),
+        }
+    }
 
     /// Returns where an event is that is in memory.
     pub fn find(&self, seen_key: &DedupKey) -> Option<&EventPlace> {
@@ -365,6 +380,9 @@ impl Batcher {
                 }
             }
         }
+        if self.places.is_empty() {
+            self.places.shrink_to(Self::KEPT_PLACES);
+        }
         Some(ended)
     }
 }
@@ -374,6 +392,7 @@ mod tests {
     use Fullness::{Full, HasRoom};
 
     use super::*;
+    use crate::base::keyed_hash::tests::hash_key;
     use crate::model::device_key::DeviceKey;
     use crate::model::event::EventId;
     use crate::model::record;
@@ -445,7 +464,7 @@ mod tests {
     #[test]
     fn a_third_batch_of_a_stream_waits_until_one_has_ended() {
         let (mut batches, batch_limits) =
-            (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+            (Batcher::new(hash_key()), BatchLimits { bytes: 1_000, records: 10 });
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         let (events, others) = ("firehose:events", "firehose:others");
         let (first, other) = (open(&mut batches, events), open(&mut batches, others));
@@ -464,7 +483,7 @@ mod tests {
     #[test]
     fn a_batch_for_the_spill_is_never_blocked_or_buffered() {
         let (mut batches, batch_limits) =
-            (Batcher::default(), BatchLimits { bytes: 1_000, records: 10 });
+            (Batcher::new(hash_key()), BatchLimits { bytes: 1_000, records: 10 });
         let open = |batches: &mut Batcher, name| add(batches, name, 100, batch_limits).0.batch;
         for _ in 0..2 {
             let under_way = open(&mut batches, "firehose:sick");
@@ -507,7 +526,7 @@ mod tests {
             (BatchLimits { bytes: 30, records: 9 }, vec![30, 30], vec![Full, HasRoom]),
             (BatchLimits { bytes: 30, records: 9 }, vec![29, 500], vec![HasRoom, Full]),
         ] {
-            let mut batches = Batcher::default();
+            let mut batches = Batcher::new(hash_key());
             let added =
                 sizes.iter().map(|size| add(&mut batches, "firehose:a", *size, batch_limits));
             let (places, reported): (Vec<Slot>, Vec<Fullness>) = added.unzip();
@@ -520,7 +539,7 @@ mod tests {
     #[test]
     fn a_stream_has_one_open_batch_which_closes_once_in_order() {
         let batch_limits = BatchLimits { bytes: 1_000, records: 9 };
-        let mut batches = Batcher::default();
+        let mut batches = Batcher::new(hash_key());
         let mut slot = |name, bytes| add(&mut batches, name, bytes, batch_limits).0;
         assert_eq!(slot("firehose:a", 11), Slot { batch: 1, index: 0 });
         assert_eq!(slot("kinesis:a", 12), Slot { batch: 2, index: 0 });
@@ -540,7 +559,7 @@ mod tests {
     #[test]
     fn an_event_is_found_and_counted_until_its_batch_ends() {
         let batch_limits = || unaggregated(BatchLimits { bytes: 1_000, records: 9 });
-        let mut batches = Batcher::default();
+        let mut batches = Batcher::new(hash_key());
         for (name, key) in [("firehose:a", 1), ("firehose:a", 2), ("firehose:b", 3)] {
             batches.add(
                 &stream(name).into(),

@@ -48,6 +48,7 @@ pub mod tenant_use;
 use std::sync::Arc;
 
 use crate::base::clock::Milliseconds;
+use crate::base::keyed_hash::HashKey;
 use crate::delivery::StreamBatch;
 use crate::delivery::aggregate::Aggregation;
 use crate::delivery::destinations::Destinations;
@@ -174,23 +175,24 @@ pub struct EndedBatch {
 }
 
 impl ShardCore {
-    /// Loads the state of the last checkpoint.
+    /// Loads the state of the last checkpoint. `hash_key` should be random: clients choose ids.
     pub fn load(
         storage: &impl Storage,
         sharding: &ShardConfig,
+        hash_key: HashKey,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         Ok(Self {
             number: 0,
             devices: DeviceStore::load(storage, sharding.session, now)?,
-            seen: DedupWindow::load(storage, sharding.dedupe, now)?,
-            batches: Batcher::default(),
+            seen: DedupWindow::load(storage, sharding.dedupe, hash_key, now)?,
+            batches: Batcher::new(hash_key),
             spill: Spill::load(storage, sharding.spill, now)?,
             checkpoint_schedule: CheckpointSchedule::default(),
             max_held_bytes: sharding.buffer_bytes,
             tenant_share: sharding.tenant_share,
             tenant_use: TenantUse::load(storage, sharding)?,
-            device_rates: DeviceRates::default(),
+            device_rates: DeviceRates::new(hash_key),
             device_events_per_minute: sharding.device_events_per_minute,
             quotas: QuotaLeases::default(),
             records: RecordCounters::load(storage)?,

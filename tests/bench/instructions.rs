@@ -18,6 +18,7 @@ use std::hint::black_box;
 
 use chrono::{DateTime, Utc};
 use headwater::base::clock::Milliseconds;
+use headwater::base::keyed_hash::HashKey;
 use headwater::config::Config;
 use headwater::delivery::StreamBatch;
 use headwater::delivery::aws::sigv4;
@@ -261,7 +262,8 @@ impl<'a> Shard<'a> {
     fn new(recipe: &'a Recipe) -> Self {
         let rows = Rows::default();
         let sharding = recipe.config.sharding().unwrap();
-        let mut seen = DedupWindow::load(&rows, sharding.dedupe, NOW).unwrap();
+        let hash_key = HashKey::new([7; HashKey::BYTES]);
+        let mut seen = DedupWindow::load(&rows, sharding.dedupe, hash_key, NOW).unwrap();
         let mut ids = ids();
         for _ in 0..Self::SEEN {
             let event_id = ids.next_id();
@@ -269,7 +271,7 @@ impl<'a> Shard<'a> {
             seen.insert(DedupKey::of(&device, event_id, None), NOW);
         }
         seen.checkpoint(&rows, NOW).unwrap();
-        Self { recipe, core: ShardCore::load(&rows, sharding, NOW).unwrap(), rows }
+        Self { recipe, core: ShardCore::load(&rows, sharding, hash_key, NOW).unwrap(), rows }
     }
 
     /// Admits the records of requests that arrive while a batch lingers, and delivers them.

@@ -27,6 +27,7 @@ use super::shard_client::ShardMethod;
 use super::storage::Sqlite;
 use super::{bindings, deliver, health, shard_client, stream_health, tasks};
 use crate::base::clock::Milliseconds;
+use crate::base::keyed_hash::HashKey;
 use crate::config::Config;
 use crate::delivery::call_slots::CallPurpose;
 use crate::delivery::stats::DeliveryStats;
@@ -200,7 +201,8 @@ impl ShardObject {
         let load = || -> Result<_, StorageError> {
             let storage = self.storage.clone();
             storage.open()?;
-            let mut shard = shard::ShardCore::load(&storage, config.shard_config(), now_ms())?
+            let (sharding, hash_key) = (config.shard_config(), HashKey::new(random()));
+            let mut shard = shard::ShardCore::load(&storage, sharding, hash_key, now_ms())?
                 .with_number(self.own_number());
             let was_troubled = report::was_troubled(&storage)?;
             *self.reporter.borrow_mut() = Reporter::resumed(was_troubled);

@@ -16,7 +16,7 @@ impl DedupConfig {
     pub(super) const MAX_UNTIMED: usize = 1_048_576;
     /// The ids of a run: 32 rows.
     const RUN_IDS: usize = 65_536;
-    /// The most timed ids in memory after a checkpoint, some 7 MB.
+    /// The most timed ids in memory after a checkpoint, 8 to 12 MB.
     const MAX_RECENT: usize = 393_216;
     /// Ids may wait for a run for a 24th of the window.
     const SPANS: u64 = 24;

@@ -1,57 +1,90 @@
-//! A set of ids in 16 to 18 bytes each, whatever ids a client chooses.
+//! A set of ids in 20 to 30 bytes each, whatever ids a client chooses.
 
-/// Ids in two sorted arrays. New ones enter the small one, which is merged into the other once it
-/// has more than an eighth of its ids. So an insertion moves few bytes, and no array has much room
-/// to spare.
-#[derive(Debug, Default)]
+use crate::base::keyed_hash::HashKey;
+
+/// Ids in a table with open addressing: each is at the place of its hash, or in the first free slot
+/// after it. At most four fifths of the slots are taken, so a lookup reads some five slots side by side.
+///
+/// The table grows by half. Meanwhile it takes 50 bytes for each id that it has.
+#[derive(Debug)]
 pub(super) struct IdSet {
-    sorted: Vec<u128>,
-    young: Vec<u128>,
+    key: HashKey,
+    /// Each has an id, or [`FREE`].
+    slots: Vec<u128>,
+    /// The slots that have an id.
+    taken: usize,
+    /// Whether it has the id that looks like a free slot.
+    has_zero: bool,
 }
 
+const FREE: u128 = 0;
+
 impl IdSet {
-    /// Ids in `young` that are never merged.
-    const MIN_YOUNG: usize = 64;
+    /// Slots by which it grows, besides the half.
+    const MORE_SLOTS: usize = 4;
+
+    pub(super) const fn new(key: HashKey) -> Self {
+        Self { key, slots: Vec::new(), taken: 0, has_zero: false }
+    }
 
     pub(super) fn contains(&self, id: u128) -> bool {
-        self.young.binary_search(&id).is_ok() || self.sorted.binary_search(&id).is_ok()
+        match id {
+            FREE => self.has_zero,
+            _ => self.slot_of(id).and_then(|slot| self.slots.get(slot)) == Some(&id),
+        }
     }
 
     /// Returns whether it is new.
     pub(super) fn insert(&mut self, id: u128) -> bool {
-        if self.sorted.binary_search(&id).is_ok() {
-            return false;
+        if id == FREE {
+            return !std::mem::replace(&mut self.has_zero, true);
         }
-        let Err(position) = self.young.binary_search(&id) else { return false };
-        self.young.insert(position, id);
-        if self.young.len() > Self::MIN_YOUNG.saturating_add(self.sorted.len() / 8) {
-            self.sorted = merge(&self.sorted, &std::mem::take(&mut self.young));
+        if self.taken >= self.slots.len().saturating_mul(4) / 5 {
+            self.grow();
         }
-        true
+        let is_new = self.put(id);
+        self.taken = self.taken.saturating_add(usize::from(is_new));
+        is_new
+    }
+
+    fn grow(&mut self) {
+        let slots = self.slots.len().saturating_add(self.slots.len() / 2);
+        let slots = vec![FREE; slots.saturating_add(Self::MORE_SLOTS)];
+        let before = std::mem::replace(&mut self.slots, slots);
+        for id in before.into_iter().filter(|id| *id != FREE) {
+            self.put(id);
+        }
+    }
+
+    /// Puts an id into its slot. Returns whether it is new.
+    fn put(&mut self, id: u128) -> bool {
+        let slot = self.slot_of(id).and_then(|slot| self.slots.get_mut(slot));
+        slot.is_some_and(|slot| std::mem::replace(slot, id) == FREE)
+    }
+
+    /// Returns the slot that has an id, or else the free one for it.
+    fn slot_of(&self, id: u128) -> Option<usize> {
+        let place = self.place_of(id);
+        let is_its =
+            |slot: &usize| self.slots.get(*slot).is_some_and(|it| *it == id || *it == FREE);
+        (place..self.slots.len()).chain(0..place).find(is_its)
+    }
+
+    /// Returns the slot at which the search for an id begins.
+    fn place_of(&self, id: u128) -> usize {
+        let scaled = u64::from(self.key.hash(id)).wrapping_mul(self.slots.len() as u64);
+        (scaled >> 32) as usize
     }
 
     pub(super) fn len(&self) -> usize {
-        self.sorted.len().saturating_add(self.young.len())
+        self.taken.saturating_add(usize::from(self.has_zero))
     }
 
-    /// Returns all ids in their order.
-    pub(super) fn to_sorted(&self) -> Vec<u128> {
-        merge(&self.sorted, &self.young)
+    /// Returns all ids, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u128> {
+        let zero = self.has_zero.then_some(FREE);
+        self.slots.iter().copied().filter(|id| *id != FREE).chain(zero)
     }
-}
-
-/// Merges two sorted arrays into one.
-pub(super) fn merge(left: &[u128], right: &[u128]) -> Vec<u128> {
-    let mut merged = Vec::with_capacity(left.len().saturating_add(right.len()));
-    let mut right = right.iter().peekable();
-    for id in left {
-        while let Some(before) = right.next_if(|other| *other < id) {
-            merged.push(*before);
-        }
-        merged.push(*id);
-    }
-    merged.extend(right);
-    merged
 }
 
 #[cfg(test)]
@@ -61,27 +94,47 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::keyed_hash::tests::hash_key;
 
     proptest! {
         #[test]
-        fn a_set_holds_what_was_inserted(ids in proptest::collection::vec(0_u128..2_000, 0..2_000)) {
-            let (mut set, mut model) = (IdSet::default(), BTreeSet::new());
-            for id in ids {
+        fn a_set_holds_what_was_inserted(
+            ids in proptest::collection::vec(0_u128..2_000, 0..2_000), steps in 0_u32..120,
+        ) {
+            let (mut set, mut model) = (IdSet::new(hash_key()), BTreeSet::new());
+            for id in ids.into_iter().map(|id| id << steps) {
                 prop_assert_eq!(set.contains(id), model.contains(&id));
                 prop_assert_eq!(set.insert(id), model.insert(id));
+                prop_assert!(set.contains(id));
             }
             prop_assert_eq!(set.len(), model.len());
-            prop_assert_eq!(set.to_sorted(), model.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(set.iter().collect::<BTreeSet<_>>(), model);
         }
     }
 
     #[test]
-    fn the_small_array_stays_small() {
-        let mut set = IdSet::default();
-        for id in 0..50_000 {
-            set.insert(id);
-            assert!(set.young.len() <= 64 + set.sorted.len() / 8);
-            assert_eq!(set.sorted.capacity(), set.sorted.len());
+    fn an_id_takes_20_to_30_bytes_and_few_more_in_a_small_set() {
+        let mut set = IdSet::new(hash_key());
+        assert_eq!(set.slots.capacity(), 0);
+        for id in 1..200_000_usize {
+            set.insert(id as u128);
+            let bytes = set.slots.capacity() * 16;
+            assert!((id * 20..=id * 30 + 16 * 10).contains(&bytes), "{bytes} for {id}");
         }
+    }
+
+    #[test]
+    fn a_lookup_reads_few_slots_at_any_size() {
+        let mut set = IdSet::new(hash_key());
+        let mut read = 0;
+        for id in 1..50_000_u128 {
+            let free = set.slot_of(id).unwrap_or_default();
+            let count = set.slots.len().max(1);
+            let slots = (free + count - set.place_of(id)) % count + 1;
+            assert!(slots <= 400, "{slots} of {id}");
+            read += slots;
+            set.insert(id);
+        }
+        assert!(read / 50_000 <= 7, "{read}");
     }
 }

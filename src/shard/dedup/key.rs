@@ -1,5 +1,7 @@
 //! The key of an event: its id with that of its device, and when the id was made.
 
+use std::hash::{Hash, Hasher};
+
 use crate::base::clock::Milliseconds;
 use crate::model::device_key::DeviceKey;
 use crate::model::event::EventId;
@@ -46,6 +48,12 @@ impl PartialEq for DedupKey {
 }
 
 impl Eq for DedupKey {}
+
+impl Hash for DedupKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u128(self.number);
+    }
+}
 
 impl PartialOrd for DedupKey {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {

@@ -40,10 +40,11 @@ pub use self::config::DedupConfig;
 use self::id_filter::IdFilter;
 use self::id_journal::IdJournal;
 use self::id_run::{IdRun, IdScope, IndexRow, row_has};
-use self::id_set::{IdSet, merge};
+use self::id_set::IdSet;
 pub use self::key::DedupKey;
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
+use crate::base::keyed_hash::HashKey;
 use crate::shard::storage::{Storage, StorageError, Table, for_each_key, for_each_row};
 
 /// The most rows that are read for one id.
@@ -52,6 +53,7 @@ const MAX_READS: usize = 4;
 #[derive(Debug)]
 pub struct DedupWindow {
     policy: DedupConfig,
+    hash_key: HashKey,
     /// The timed ids in memory, by the tick in which they were made.
     recent: BTreeMap<u64, InsertedIds>,
     recent_len: usize,
@@ -77,7 +79,7 @@ pub struct DedupWindow {
 }
 
 /// Ids and when the first and the last one was inserted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct InsertedIds {
     ids: IdSet,
     oldest: Milliseconds,
@@ -85,6 +87,10 @@ struct InsertedIds {
 }
 
 impl InsertedIds {
+    const fn new(hash_key: HashKey) -> Self {
+        Self { ids: IdSet::new(hash_key), oldest: 0, newest: 0 }
+    }
+
     /// Returns whether it is new.
     fn insert(&mut self, key: &DedupKey, now: Milliseconds) -> bool {
         self.oldest = if self.ids.len() == 0 { now } else { self.oldest.min(now) };
@@ -116,14 +122,16 @@ impl DedupWindow {
     pub fn load(
         storage: &impl Storage,
         policy: DedupConfig,
+        hash_key: HashKey,
         now: Milliseconds,
     ) -> Result<Self, StorageError> {
         let mut window = Self {
             policy,
+            hash_key,
             recent: BTreeMap::new(),
             recent_len: 0,
-            untimed: InsertedIds::default(),
-            passing: Default::default(),
+            untimed: InsertedIds::new(hash_key),
+            passing: [InsertedIds::new(hash_key), InsertedIds::new(hash_key)],
             journal: IdJournal::load(storage)?,
             untimed_from: 0,
             timed_runs: Vec::new(),
@@ -211,7 +219,8 @@ impl DedupWindow {
                 Some(_) | None => {}
             }
         }
-        let policy = self.policy;
+        let (policy, hash_key) = (self.policy, self.hash_key);
+        let new_ids = || InsertedIds::new(hash_key);
         for index in 0..journal.rows.len() {
             journal.replay(index, storage, |head, row, key| {
                 let inserted_at = head.newest.min(now);
@@ -220,7 +229,7 @@ impl DedupWindow {
                     made_at if made_at != 0 && made_at < self.cut => return,
                     _ if now.saturating_sub(inserted_at) > policy.window_ms => return,
                     0 => &mut self.untimed,
-                    made_at => self.recent.entry(policy.tick_of(made_at)).or_default(),
+                    made_at => self.recent.entry(policy.tick_of(made_at)).or_insert_with(new_ids),
                 };
                 if inserted.insert(&key, inserted_at) && key.made_at != 0 {
                     self.recent_len = self.recent_len.saturating_add(1);
@@ -293,7 +302,7 @@ impl DedupWindow {
         let is_full = newer.ids.len() >= self.policy.max_passing();
         let has_waited = now.saturating_sub(newer.oldest) > self.policy.grace_ms();
         if newer.ids.len() > 0 && (is_full || has_waited) {
-            *older = std::mem::take(newer);
+            *older = std::mem::replace(newer, InsertedIds::new(self.hash_key));
         }
         newer.insert(&key, now);
     }
@@ -312,7 +321,9 @@ impl DedupWindow {
         let policy = self.policy;
         let DedupKey { made_at, .. } = key;
         if self.is_timed(&key, now) {
-            if self.recent.entry(policy.tick_of(made_at)).or_default().insert(&key, now) {
+            let new_ids = || InsertedIds::new(self.hash_key);
+            let of_tick = self.recent.entry(policy.tick_of(made_at)).or_insert_with(new_ids);
+            if of_tick.insert(&key, now) {
                 self.recent_len = self.recent_len.saturating_add(1);
                 self.journal.append(&key, policy.span_ms(), now);
             }
@@ -390,11 +401,13 @@ impl DedupWindow {
             if ids.len() >= least {
                 break;
             }
-            ids = merge(&ids, &of_tick.ids.to_sorted());
+            ids.reserve(of_tick.ids.len());
+            ids.extend(of_tick.ids.iter());
             newest = newest.max(of_tick.newest);
             ticks.push(*tick);
         }
         let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else { return Ok(false) };
+        ids.sort_unstable();
         let from = first.saturating_mul(policy.tick_ms());
         let to = last.saturating_add(1).saturating_mul(policy.tick_ms());
         self.write_run(storage, &ids, newest, IdScope::Made { from, to })?;
@@ -418,10 +431,11 @@ impl DedupWindow {
         if ids.len() == 0 || (ids.len() < self.policy.run_ids() && !has_waited) {
             return Ok(false);
         }
-        let (ids, newest) = (ids.to_sorted(), *newest);
+        let (mut ids, newest) = (ids.iter().collect::<Vec<u128>>(), *newest);
+        ids.sort_unstable();
         let (filter, journal_from) = (IdFilter::of(&ids), self.journal.begin_row());
         self.write_run(storage, &ids, newest, IdScope::Filtered { filter, journal_from })?;
-        self.untimed = InsertedIds::default();
+        self.untimed = InsertedIds::new(self.hash_key);
         self.untimed_from = journal_from;
         Ok(true)
     }
@@ -554,7 +568,7 @@ impl DedupWindow {
     }
 
     fn forget_untimed(&mut self) {
-        self.untimed = InsertedIds::default();
+        self.untimed = InsertedIds::new(self.hash_key);
         self.untimed_from = self.journal.begin_row();
     }
 
@@ -581,7 +595,7 @@ impl DedupWindow {
         let first_ahead = policy.tick_of(self.latest_timed(now)).saturating_add(1);
         for (_, ahead) in self.recent.split_off(&first_ahead) {
             self.recent_len = self.recent_len.saturating_sub(ahead.ids.len());
-            for number in ahead.ids.to_sorted() {
+            for number in ahead.ids.iter() {
                 let key = DedupKey { number, made_at: 0 };
                 if self.untimed.insert(&key, ahead.newest) {
                     self.journal.append(&key, policy.span_ms(), now);

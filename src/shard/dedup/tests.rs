@@ -6,6 +6,7 @@ use allocation_counter::measure;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::keyed_hash::tests::hash_key;
 use crate::base::secret::Secret;
 use crate::model::device_key::{DeviceHasher, DeviceKey};
 use crate::model::event::{DeviceId, EventId};
@@ -18,7 +19,7 @@ const POLICY: DedupConfig = DedupConfig { window_ms: 2_400, max_ids: 1_024 };
 const MOST_MS: u64 = 2_400 + 300 + 400 + 200 + 5;
 
 fn load(storage: &Memory, now: Milliseconds) -> DedupWindow {
-    DedupWindow::load(storage, POLICY, now).unwrap()
+    DedupWindow::load(storage, POLICY, hash_key(), now).unwrap()
 }
 
 fn key(number: u128, made_at: Milliseconds) -> DedupKey {
@@ -145,7 +146,7 @@ fn a_fresh_id_reads_no_row_and_a_late_one_a_single_row() {
 fn chosen_ids_read_few_rows_and_never_make_another_seen() {
     let storage = Memory::default();
     let policy = DedupConfig { max_ids: 100_000, ..POLICY };
-    let mut window = DedupWindow::load(&storage, policy, 10_000).unwrap();
+    let mut window = DedupWindow::load(&storage, policy, hash_key(), 10_000).unwrap();
     // Ids that only differ in bits that the filter mixes into the same place.
     let chosen = |number: u128| key((number << 64) | number, 1);
     for number in 0..60_000 {
@@ -232,7 +233,7 @@ fn a_shard_that_restarts_often_continues_its_journal() {
 fn fails_with(writes: usize) -> bool {
     let storage = Memory::default();
     let policy = DedupConfig { max_ids: 640, ..POLICY };
-    let load = |now| DedupWindow::load(&storage, policy, now).unwrap();
+    let load = |now| DedupWindow::load(&storage, policy, hash_key(), now).unwrap();
     let (mut window, mut failed) = (load(10_000), false);
     let mut inserted = Vec::new();
     for now in (10_000..12_000).step_by(10) {
@@ -332,11 +333,11 @@ fn a_clock_set_back_neither_forgets_nor_keeps_ids_for_ever() {
 fn after_a_clock_was_ahead_new_ids_are_timed_again() {
     let storage = Memory::default();
     let policy = DedupConfig { max_ids: 6_400, ..POLICY };
-    let mut window = DedupWindow::load(&storage, policy, 1_000_000).unwrap();
+    let mut window = DedupWindow::load(&storage, policy, hash_key(), 1_000_000).unwrap();
     fill(&mut window, &storage, 1_000_000, 1_001_000, 1);
     fill(&mut window, &storage, 10_000, 11_000, 1);
     assert!(window.recent_len >= 350, "{}", window.recent_len);
-    let window = DedupWindow::load(&storage, policy, 11_000).unwrap();
+    let window = DedupWindow::load(&storage, policy, hash_key(), 11_000).unwrap();
     for made_at in (10_000..11_000).chain(1_000_500..1_001_000) {
         assert!(has(&window, &storage, key(made_at.into(), made_at), 11_000), "{made_at}");
     }
@@ -444,7 +445,7 @@ proptest! {
     ) {
         let policy = DedupConfig { max_ids, ..POLICY };
         let storage = Memory::default();
-        let mut window = DedupWindow::load(&storage, policy, 20_000).unwrap();
+        let mut window = DedupWindow::load(&storage, policy, hash_key(), 20_000).unwrap();
         let mut now = 20_000;
         let mut keys = BTreeMap::<u8, DedupKey>::new();
         // What must count, and what may: inserted ids, some of which a crash has lost.
@@ -506,7 +507,7 @@ proptest! {
                 }
                 WindowAct::Crash => {
                     storage.crash();
-                    window = DedupWindow::load(&storage, policy, now).unwrap();
+                    window = DedupWindow::load(&storage, policy, hash_key(), now).unwrap();
                     seen.clone_from(&durable);
                 }
             }
@@ -545,7 +546,7 @@ struct DedupCost {
 fn cost_of(seconds: u64) -> DedupCost {
     const START: Milliseconds = 1_795_000_000_000;
     let (storage, policy) = (Memory::default(), DedupConfig::default());
-    let mut window = DedupWindow::load(&storage, policy, START).unwrap();
+    let mut window = DedupWindow::load(&storage, policy, hash_key(), START).unwrap();
     let id = |number: u64| {
         let spread = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         (spread << 64) | u128::from(number.wrapping_mul(0xd6e8_feb8_6659_fd93))
@@ -585,7 +586,8 @@ fn cost_of(seconds: u64) -> DedupCost {
     for number in (0..seconds * 500).step_by(97) {
         assert!(has(&window, &storage, key_of(number).1, now), "{number}");
     }
-    cost.load_bytes = measure(|| drop(DedupWindow::load(&storage, policy, now).unwrap())).bytes_max;
+    cost.load_bytes =
+        measure(|| drop(DedupWindow::load(&storage, policy, hash_key(), now).unwrap())).bytes_max;
     cost
 }
 

@@ -208,7 +208,7 @@ fn seen_ids_spill_and_sessions_outlive_the_object() {
     bench.end(2, RecordStatus::Pending);
     bench.shard.checkpoint(&bench.storage, 0).unwrap();
     assert!(!bench.shard.has_changed());
-    bench.shard = ShardCore::load(&bench.storage, &ShardConfig::default(), 1).unwrap();
+    bench.shard = ShardCore::load(&bench.storage, &ShardConfig::default(), hash_key(), 1).unwrap();
     let status = bench.shard.status(1);
     assert_eq!((status.devices, status.seen, status.buffer_bytes), (1, 2, 0));
     assert_eq!(bench.spilled(EVENTS), 1);

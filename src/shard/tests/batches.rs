@@ -189,7 +189,7 @@ fn each_record_is_counted_once_by_its_result() {
         (0..count).for_each(|_| counted.add(result));
     }
     assert_eq!(bench.shard.status(0).records, counted);
-    let again = ShardCore::load(&bench.storage, &ShardConfig::default(), 0).unwrap();
+    let again = ShardCore::load(&bench.storage, &ShardConfig::default(), hash_key(), 0).unwrap();
     assert_eq!(again.status(0).records, counted, "a shard that is loaded goes on from them");
 }
 

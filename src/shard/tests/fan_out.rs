@@ -73,7 +73,8 @@ fn an_event_that_one_stream_lacks_goes_only_there_when_it_is_sent_again() {
         assert_eq!(bench.end(1, RecordStatus::Delivered).records, [durable()]);
         if crashes {
             bench.shard.checkpoint(&bench.storage, 0).unwrap();
-            bench.shard = ShardCore::load(&bench.storage, &with_a_full_spill(), 1).unwrap();
+            bench.shard =
+                ShardCore::load(&bench.storage, &with_a_full_spill(), hash_key(), 1).unwrap();
         }
         for _ in 0..2 {
             let admitted = bench.admit(vec![to_both(1)]);

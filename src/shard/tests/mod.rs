@@ -19,6 +19,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::keyed_hash::tests::hash_key;
 use crate::config::{Binding, Config, DeliveryMode, RawConfig};
 use crate::delivery::health::DeliveryError;
 use crate::delivery::response::{AwsError, ErrorClass};
@@ -182,7 +183,7 @@ struct Bench {
 impl Bench {
     fn new(sharding: ShardConfig) -> Self {
         let storage = Unread::default();
-        let shard = ShardCore::load(&storage, &sharding, 0).unwrap();
+        let shard = ShardCore::load(&storage, &sharding, hash_key(), 0).unwrap();
         let (sessions, sick) = (Cell::new(0), Vec::new());
         Self { shard, storage, config: config(sharding), sessions, sick, now: 0 }
     }

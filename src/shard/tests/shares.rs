@@ -183,7 +183,7 @@ proptest! {
                 }
                 Load::Restart => {
                     let before = bench.shard.spill.fill().bytes;
-                    bench.shard = ShardCore::load(&bench.storage, &sharding, 0).unwrap();
+                    bench.shard = ShardCore::load(&bench.storage, &sharding, hash_key(), 0).unwrap();
                     prop_assert_eq!(bench.shard.spill.fill().bytes, before);
                 }
             }
@@ -254,7 +254,8 @@ fn new_devices_of_a_tenant_that_floods_are_not_stored_and_others_are() {
     }
     bench.now = 60_000;
     bench.shard.checkpoint(&bench.storage, 60_000).unwrap();
-    bench.shard = ShardCore::load(&bench.storage, &few_ids_and_devices(), 60_000).unwrap();
+    bench.shard =
+        ShardCore::load(&bench.storage, &few_ids_and_devices(), hash_key(), 60_000).unwrap();
     assert_eq!(session(&mut bench, "b", 1, 2), of_other);
     let is_stored =
         |device: &u8| session(&mut bench, "a", *device, 3) == first[usize::from(*device)];
@@ -284,7 +285,7 @@ proptest! {
             if index == at {
                 bench.shard.checkpoint(&bench.storage, 60_000).unwrap();
                 bench.shard =
-                    ShardCore::load(&bench.storage, &few_ids_and_devices(), 60_000).unwrap();
+                    ShardCore::load(&bench.storage, &few_ids_and_devices(), hash_key(), 60_000).unwrap();
             }
         }
         for (name, number) in within {

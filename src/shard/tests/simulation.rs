@@ -151,7 +151,7 @@ impl ShardWorld {
         config.destinations.policy = DeliveryConfig { call_bytes, ..config.destinations.policy };
         let (storage, now) = (Memory::default(), 1_795_000_000_000);
         Self {
-            shard: ShardCore::load(&storage, &sharding, now).unwrap(),
+            shard: ShardCore::load(&storage, &sharding, hash_key(), now).unwrap(),
             config,
             storage,
             now,
@@ -373,7 +373,7 @@ impl ShardWorld {
             }
         }
         let sharding = self.config.sharding().unwrap();
-        self.shard = ShardCore::load(&self.storage, sharding, self.now).unwrap();
+        self.shard = ShardCore::load(&self.storage, sharding, hash_key(), self.now).unwrap();
         self.health = Default::default();
         self.open.clear();
         self.ended.clear();

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use headwater::base::clock::Milliseconds;
+use headwater::base::keyed_hash::HashKey;
 use headwater::delivery::StreamBatch;
 use headwater::delivery::call_slots::{CallPurpose, CallSlots};
 use headwater::delivery::destinations::Destinations;
@@ -328,7 +329,8 @@ impl ShardObject {
 
     fn load(&mut self, turn: &mut Turn<'_>) {
         if self.core.is_none() {
-            let core = ShardCore::load(&self.disk, turn.sharding, turn.now).unwrap();
+            let hash_key = HashKey::new([7; HashKey::BYTES]);
+            let core = ShardCore::load(&self.disk, turn.sharding, hash_key, turn.now).unwrap();
             let mut core = core.with_number(self.number);
             let wake_at = core.spill().wake_at();
             self.core = Some(core);
