@@ -1,7 +1,7 @@
 //! The status of an item, from its admission to the end of its last record.
 
 use super::admission::{Admission, Refusal};
-use super::copies::Slots;
+use super::copies::{Slot, Slots};
 use super::protocol::batch_response::ItemStatus;
 use super::quotas::reserve::QuotaShortage;
 
@@ -34,6 +34,11 @@ impl Admission {
         };
         (status.into(), slots)
     }
+
+    /// Returns the slots of its records that are in memory.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.progress().1.into_iter().flat_map(Slots::iter)
+    }
 }
 
 impl ItemProgress {
@@ -58,7 +63,6 @@ impl ItemProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::copies::Slot;
 
     fn lost() -> ItemStatus {
         ItemStatus::NotDurable { code: "lost".to_owned(), retry_after_s: 7 }

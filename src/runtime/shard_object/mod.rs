@@ -40,14 +40,13 @@ use crate::shard;
 use crate::shard::alarm::Alarm;
 use crate::shard::batcher::{BatchId, Slot};
 use crate::shard::checkpoint_schedule::{CheckpointDue, GAP_MS};
-use crate::shard::copies::Slots;
 use crate::shard::item_progress::ItemProgress;
 use crate::shard::protocol::batch_request::ShardItem;
 use crate::shard::protocol::batch_response::{BatchResponse, ItemStatus};
 use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::{batch_request, quarantine, session_transfer};
 use crate::shard::storage::StorageError;
-use crate::shard::{AdmitRequest, BatchAction, EndedBatch, NextActions};
+use crate::shard::{Admission, AdmitRequest, BatchAction, EndedBatch, NextActions, SettledRecord};
 
 /// Fallback alarm set before each drain, so that a crashed drain is retried after this many
 /// milliseconds. It does not interrupt a drain that is still running.
@@ -71,6 +70,40 @@ struct BatchResult {
     /// The status of each record, in their order.
     statuses: Vec<ItemStatus>,
     sending: DeliveryStats,
+}
+
+/// Batches that may not have ended, each once.
+struct AwaitedBatches(Vec<(BatchId, BatchFuture)>);
+
+/// The results of batches.
+struct BatchResults(Vec<(BatchId, Rc<BatchResult>)>);
+
+impl AwaitedBatches {
+    /// Waits for all of them.
+    async fn results(self) -> BatchResults {
+        let mut results = Vec::with_capacity(self.0.len());
+        for (batch, result) in self.0 {
+            results.push((batch, result.await));
+        }
+        BatchResults(results)
+    }
+}
+
+impl BatchResults {
+    fn status_of(&self, Slot { batch, index }: Slot) -> ItemStatus {
+        let result = self.0.iter().find(|(of, _)| *of == batch);
+        let status = result.and_then(|(_, result)| result.statuses.get(index)).cloned();
+        // Unreachable unless there is a bug; treat unknown as not durable.
+        status.unwrap_or_else(|| ItemStatus::NotDurable {
+            code: "lost".to_owned(),
+            retry_after_s: DeliveryReport::RETRY_AFTER_S,
+        })
+    }
+
+    fn sending(&self) -> DeliveryStats {
+        let each = self.0.iter().map(|(_, result)| result.sending);
+        each.fold(DeliveryStats::default(), DeliveryStats::beside)
+    }
 }
 
 /// The Durable Object of a shard.
@@ -277,37 +310,18 @@ impl ShardObject {
         if self.batches.borrow().is_empty() {
             self.checkpoint(&storage);
         }
-        // Each item, and how many records it has in `waiting`. All of these are looked up before any
-        // await: a batch that has ended is removed.
-        let mut waiting = Vec::with_capacity(admitted.admissions.len());
-        let items = admitted.admissions.iter().map(|admission| {
-            let (item, slots) = admission.progress();
-            let before = waiting.len();
-            let slots = slots.into_iter().flat_map(Slots::iter);
-            waiting.extend(slots.map(|slot| self.waiting(slot)));
-            (item, waiting.len().saturating_sub(before))
-        });
-        let items: Vec<(ItemProgress, usize)> = items.collect();
-        let mut waiting = waiting.into_iter();
+        let batches = self.batches_of(admitted.admissions.iter().flat_map(Admission::slots));
+        let results = batches.results().await;
         let mut answer = BatchResponse::default();
-        let mut results: Vec<Rc<BatchResult>> = Vec::new();
-        let mut refunds = Vec::new();
-        for (mut item, records) in items {
-            for record in waiting.by_ref().take(records) {
-                let (status, result) = await_status(record).await;
-                if !results.iter().any(|known| Rc::ptr_eq(known, &result)) {
-                    results.push(result);
-                }
-                item = item.and(status);
-            }
+        let mut refunds = Vec::with_capacity(admitted.admissions.len());
+        for admission in &admitted.admissions {
+            let records = admission.slots().map(|slot| results.status_of(slot));
+            let item = records.fold(admission.progress().0, ItemProgress::and);
             refunds.push(item.is_refunded());
             answer.statuses.push(item.status());
         }
         self.settle_quotas(&refunds, &admitted.charges, &config, &storage);
-        answer.sending = results
-            .iter()
-            .map(|result| result.sending)
-            .fold(DeliveryStats::default(), DeliveryStats::beside);
+        answer.sending = results.sending();
         let took_ms = now_ms().saturating_sub(began);
         answer.sending.wait_ms = took_ms.saturating_sub(answer.sending.send_ms);
         // A statistic must not turn known statuses into an error.
@@ -319,10 +333,15 @@ impl ShardObject {
         Ok(answer)
     }
 
-    /// The result of the batch of `slot`, if it has not ended, and the record's index in it.
-    fn waiting(&self, slot: Slot) -> (Option<BatchFuture>, usize) {
-        let ended = self.batches.borrow().get(&slot.batch).map(|batch| batch.result.clone());
-        (ended, slot.index)
+    /// Returns the batches of `slots`, before any await: a batch that has ended is removed.
+    fn batches_of(&self, slots: impl Iterator<Item = Slot>) -> AwaitedBatches {
+        let (mut awaited, batches) = (Vec::new(), self.batches.borrow());
+        for Slot { batch, .. } in slots {
+            if awaited.iter().all(|(known, _)| *known != batch) {
+                awaited.extend(batches.get(&batch).map(|it| (batch, it.result.clone())));
+            }
+        }
+        AwaitedBatches(awaited)
     }
 
     /// Starts the batches that may start now, after anything that may have changed that.
@@ -428,20 +447,13 @@ impl ShardObject {
         self.wake_by(wake_at);
         self.drive_batches(config, storage);
         self.checkpoint(storage);
-        // As above: get the places of all failed events before any await.
-        let records = records.into_iter().map(|record| {
-            let failed = record.failed.into_iter().map(|slot| self.waiting(slot));
-            (record.status, failed.collect())
+        let failed = self.batches_of(records.iter().flat_map(|it| it.failed.iter().copied()));
+        let failed = failed.results().await;
+        let statuses = records.into_iter().map(|SettledRecord { status, failed: slots }| {
+            let failed = slots.into_iter().map(|slot| failed.status_of(slot));
+            failed.fold(status, |status, failed| status.with_failed_event(&failed))
         });
-        let records: Vec<(ItemStatus, Vec<_>)> = records.collect();
-        let mut result = BatchResult { statuses: Vec::with_capacity(records.len()), sending };
-        for (mut status, failed) in records {
-            for slot in failed {
-                status = status.with_failed_event(&await_status(slot).await.0);
-            }
-            result.statuses.push(status);
-        }
-        result
+        BatchResult { statuses: statuses.collect(), sending }
     }
 
     /// Writes a checkpoint if one is due.
@@ -588,20 +600,4 @@ impl ShardObject {
             None => Err(ShardError::InDelivery(stream.to_string())),
         }
     }
-}
-
-/// Waits for the batch of a record. Returns the record's status and the batch's result.
-async fn await_status(
-    (ended, index): (Option<BatchFuture>, usize),
-) -> (ItemStatus, Rc<BatchResult>) {
-    let result = match ended {
-        Some(ended) => ended.await,
-        None => Rc::default(),
-    };
-    // Unreachable unless there is a bug; treat unknown as not durable.
-    let lost = || ItemStatus::NotDurable {
-        code: "lost".to_owned(),
-        retry_after_s: DeliveryReport::RETRY_AFTER_S,
-    };
-    (result.statuses.get(index).cloned().unwrap_or_else(lost), result)
 }
