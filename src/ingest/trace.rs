@@ -6,6 +6,7 @@ use super::pending::PendingRecord;
 use crate::model::failed_event::OriginalPayload;
 use crate::model::fan_out::FanOut;
 use crate::model::record::Record;
+use crate::model::record::line::SharedColumns;
 use crate::model::session::SessionInfo;
 use crate::model::stream_set::StreamSet;
 
@@ -52,10 +53,11 @@ impl RequestTrace {
 
     /// Adds the sessions that a shard assigned to the events of `records`, in the same order.
     pub fn in_sessions(&mut self, records: &[PendingRecord<'_>], sessions: &[Option<SessionInfo>]) {
+        let columns = SharedColumns::default();
         for (pending, session) in records.iter().zip(sessions) {
             let record = &mut self.beacon(pending.beacon_index).record;
             if let (Some(session), Some(plain)) = (session, record.take_if(|_| session.is_some())) {
-                *record = Some(plain.in_session(session));
+                *record = Some(plain.in_session(session, &columns));
             }
         }
     }

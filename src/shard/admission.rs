@@ -23,6 +23,7 @@ use crate::model::fan_out::FanOut;
 use crate::model::placement::ShardNumber;
 use crate::model::quota::ItemTenant;
 use crate::model::record::Record;
+use crate::model::record::line::SharedColumns;
 use crate::model::session::SessionInfo;
 use crate::model::stream::Stream;
 use crate::model::stream_set::StreamSet;
@@ -211,8 +212,10 @@ impl ShardCore {
         };
         let sessions = self.assign_sessions(&items, &seen, is_admitted, storage, now, random)?;
         let overflowing = self.count_devices(&items, now);
-        let mut admitted = AdmitResult { overflowing, charges, ..AdmitResult::default() };
+        let admissions = Vec::with_capacity(items.len());
+        let mut admitted = AdmitResult { admissions, charges, sessions: Vec::new(), overflowing };
         self.batches.next_request();
+        let session_columns = SharedColumns::default();
         for (index, ((item, session), seen)) in
             items.into_iter().zip(&sessions).zip(seen).enumerate()
         {
@@ -234,7 +237,7 @@ impl ShardCore {
             } else {
                 let ShardItem { to, tenant, record, .. } = item;
                 let record = match session {
-                    Some(session) => record.in_session(session),
+                    Some(session) => record.in_session(session, &session_columns),
                     None => record,
                 };
                 let seen_key = seen.map(|seen| seen.key);

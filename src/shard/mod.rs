@@ -288,10 +288,11 @@ impl ShardCore {
         destinations: &Destinations,
         now: Milliseconds,
     ) -> EndedBatch {
-        let mut settled = EndedBatch::default();
         let Some(under_way) = self.batches.end(batch) else {
-            return settled;
+            return EndedBatch::default();
         };
+        let mut settled =
+            EndedBatch { records: Vec::with_capacity(report.records.len()), spilled: 0 };
         let retry_after_s = report.retry_after_s;
         let not_durable =
             |code: &str| ItemStatus::NotDurable { code: code.to_owned(), retry_after_s };

@@ -23,27 +23,34 @@ pub struct JsonLineWriter {
     problem: Option<serde_json::Error>,
 }
 
-/// The bytes of columns that several lines have alike, with the signal for which identifiers are left
-/// out of them.
-#[derive(Debug, Default)]
-pub struct SharedColumns(RefCell<Option<(Option<PrivacySignal>, Vec<u8>)>>);
+/// The bytes of columns that several lines have alike, with what decides them: for columns of a request,
+/// the signal for which identifiers are left out of them.
+#[derive(Debug)]
+pub struct SharedColumns<K = Option<PrivacySignal>>(RefCell<(Option<K>, Vec<u8>)>);
 
-impl SharedColumns {
-    /// Adds the columns to `line`, which is not empty. Returns whether there are some for this signal.
-    pub fn add_to(&self, line: &mut JsonLineWriter, stripped: Option<PrivacySignal>) -> bool {
-        match self.0.borrow().as_ref() {
-            Some((known, bytes)) if *known == stripped => {
-                line.bytes.extend_from_slice(bytes);
-                true
-            }
-            _ => false,
+impl<K> Default for SharedColumns<K> {
+    fn default() -> Self {
+        Self(RefCell::new((None, Vec::new())))
+    }
+}
+
+impl<K: PartialEq> SharedColumns<K> {
+    /// Adds the columns to `line`, which is not empty. Returns whether there are some for this key.
+    pub fn add_to(&self, line: &mut JsonLineWriter, key: &K) -> bool {
+        let (known, bytes) = &*self.0.borrow();
+        let is_known = known.as_ref() == Some(key);
+        if is_known {
+            line.bytes.extend_from_slice(bytes);
         }
+        is_known
     }
 
-    /// Keeps the columns that were added to `line` since it had `start` bytes, if none of them failed.
-    pub fn keep(&self, line: &JsonLineWriter, start: usize, stripped: Option<PrivacySignal>) {
-        let written = line.bytes.get(start..).filter(|_| line.problem.is_none());
-        self.0.replace(written.map(|written| (stripped, written.to_vec())));
+    /// Keeps the columns that were added to `line`, which was not empty, since it had `start` bytes, if
+    /// none of them failed.
+    pub fn keep(&self, line: &JsonLineWriter, start: usize, key: K) {
+        let (known, bytes) = &mut *self.0.borrow_mut();
+        *known = line.problem.is_none().then_some(key);
+        line.bytes.get(start..).unwrap_or_default().clone_into(bytes);
     }
 }
 

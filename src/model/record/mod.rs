@@ -16,7 +16,7 @@ use crate::base::text::hexadecimal;
 use crate::model::device_key::DeviceKey;
 use crate::model::event::DeviceId;
 use crate::model::session::SessionInfo;
-use line::JsonLineWriter;
+use line::{JsonLineWriter, SharedColumns};
 
 /// The version of the columns, in each record's `v`.
 pub const VERSION: u32 = 3;
@@ -90,14 +90,19 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// Adds the columns of the event's session.
+    /// Adds the columns of the event's session, which are `known` if the event before had the same.
     #[must_use]
-    pub fn in_session(self, tag: &SessionInfo) -> Self {
+    pub fn in_session(self, tag: &SessionInfo, known: &SharedColumns<SessionInfo>) -> Self {
         self.with(|line| {
+            if known.add_to(line, tag) {
+                return;
+            }
+            let start = line.written();
             line.json("session_id", Some(tag.id));
             line.json("session_index", Some(tag.index));
             line.time("session_started_at", DateTime::from_timestamp_millis(tag.started_at));
             line.json("session_trigger", Some(tag.trigger));
+            known.keep(line, start, *tag);
         })
     }
 
@@ -209,7 +214,7 @@ pub(crate) mod tests {
             let id = SessionId::new(started_at, [7; 10]);
             let tag = SessionInfo { id, index: u32::MAX, started_at, trigger };
             let before = record("a");
-            let after = before.clone().in_session(&tag).past_its_shard();
+            let after = before.clone().in_session(&tag, &SharedColumns::default()).past_its_shard();
             assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);
         }
     }
@@ -224,7 +229,7 @@ pub(crate) mod tests {
         };
         let before = Record::restore_with_room("key", b"{\"a\":1}\n", LATER_BYTES).unwrap();
         let place = before.bytes().as_ptr();
-        let after = before.in_session(&tag).past_its_shard();
+        let after = before.in_session(&tag, &SharedColumns::default()).past_its_shard();
         assert!(after.bytes().ends_with(b"\"delivered_via\":\"direct\"}\n"));
         assert_eq!(after.bytes().as_ptr(), place, "its bytes were copied");
     }

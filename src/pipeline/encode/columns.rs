@@ -72,7 +72,7 @@ impl ColumnWriter {
         write: &dyn Fn(&mut Self),
     ) {
         let (is_first, stripped) = (enriched.event_index == 0, enriched.stripped);
-        if !is_first && columns.add_to(&mut self.line, stripped) {
+        if !is_first && columns.add_to(&mut self.line, &stripped) {
             return;
         }
         let start = self.line.written();

@@ -45,6 +45,7 @@ pub use self::key::DedupKey;
 use crate::base::clock::Milliseconds;
 use crate::base::codec::{ByteReader, DecodeError};
 use crate::base::keyed_hash::HashKey;
+use crate::base::order::ascending;
 use crate::shard::storage::{Storage, StorageError, Table, for_each_key, for_each_row};
 
 /// The most rows that are read for one id.
@@ -254,14 +255,17 @@ impl DedupWindow {
             let is_seen = self.is_in_memory(key, now);
             seen.push(is_seen);
             if !is_seen {
-                let rows = self.rows_of(key, now).into_iter();
+                let rows = self.rows_of(key, now);
                 reads.extend(rows.map(|(order, row)| (order, row, index)));
             }
         }
-        reads.sort_unstable();
+        // No row has a number of 64 bits.
+        let place = |(order, row, _): &(u8, u64, usize)| (u64::from(*order) << 63) | row;
+        let in_order = ascending(&mut reads.iter().map(place));
         let mut last_read = (None, None);
-        for (_, row, index) in reads {
-            let (Some(key), Some(is_seen @ false)) = (keys.get(index), seen.get_mut(index)) else {
+        for (_, row, index) in in_order.iter().filter_map(|(_, at)| reads.get(*at)) {
+            let (Some(key), Some(is_seen @ false)) = (keys.get(*index), seen.get_mut(*index))
+            else {
                 continue;
             };
             if last_read.0 != Some(row) {
@@ -283,16 +287,16 @@ impl DedupWindow {
 
     /// Returns the numbers of the rows that may have an id, newest first, and the order in which to
     /// read them: first of runs whose filter has it.
-    fn rows_of(&self, key: &DedupKey, now: Milliseconds) -> Vec<(u8, u64)> {
+    fn rows_of(&self, key: &DedupKey, now: Milliseconds) -> impl Iterator<Item = (u8, u64)> {
         let window_ms = self.policy.window_ms;
-        let may_have = |run: &&IdRun| run.is_within(window_ms, now) && run.scope.may_have(key);
-        let rows = |runs: &[IdRun], order: u8| -> Vec<(u8, u64)> {
+        let may_have = move |run: &&IdRun| run.is_within(window_ms, now) && run.scope.may_have(key);
+        let runs = [(0, &self.untimed_runs), (1, &self.timed_runs)].into_iter();
+        runs.flat_map(move |(order, runs)| {
             let rows = runs.iter().rev().filter(may_have);
-            let rows = rows.filter_map(|run| Some((order, run.row_of(key.number)?)));
+            let rows = rows.filter_map(move |run| Some((order, run.row_of(key.number)?)));
             // More than one run has an id only if it, or the clock, was chosen for that.
-            rows.take(MAX_READS / 2).collect()
-        };
-        [rows(&self.untimed_runs, 0), rows(&self.timed_runs, 1)].concat()
+            rows.take(MAX_READS / 2)
+        })
     }
 
     /// Marks `key` as seen at `now` for some minutes, and displaces only other such keys. They are lost with

@@ -162,7 +162,7 @@ fn chosen_ids_read_few_rows_and_never_make_another_seen() {
     assert!(!window.contains(&storage, &others, 10_060).contains(&true));
     let rows = window.untimed_runs.len() * policy.run_ids().div_ceil(id_run::ROW_IDS);
     assert!(storage.reads.get() <= rows.min(500 * MAX_READS), "{}", storage.reads.get());
-    let lookups = others.iter().map(|key| window.rows_of(key, 10_060).len());
+    let lookups = others.iter().map(|key| window.rows_of(key, 10_060).count());
     assert!(lookups.max().unwrap() <= MAX_READS);
 }
 

@@ -212,7 +212,11 @@ impl DeviceStore {
         device.last_seen = now;
         let mut sessions = decode(&device.sessions).unwrap_or_default();
         let info = sessions.observe(event, self.policy, random);
-        device.sessions = encode(&sessions).into();
+        // Mostly they have as many bytes as before, and keep their place.
+        let mut bytes = std::mem::take(&mut device.sessions).into_vec();
+        bytes.clear();
+        sessions.encode(&mut bytes);
+        device.sessions = bytes.into();
         Ok(info)
     }
 

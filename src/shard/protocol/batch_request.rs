@@ -135,11 +135,12 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a ShardItem<'a>> + Clone) -> Vec
     let mut bytes = Vec::with_capacity(capacity);
     bytes.put_u8(VERSION);
     let mut tenant_before = None;
+    // Most items of a request have the same streams.
+    let (mut to_before, mut streams) = (None, String::new());
     for ShardItem { to, tenant, quota_use, record, event, previous_shard } in items {
-        let streams = match to.others() {
-            [] => to.first().to_string(),
-            _ => to.to_string(),
-        };
+        if to_before != Some(to) {
+            (to_before, streams) = (Some(to), to.to_string());
+        }
         bytes.put_bytes(streams.as_bytes());
         put_record(&mut bytes, record);
         bytes.put_u32(previous_shard.unwrap_or(ShardNumber::MAX));
@@ -215,19 +216,25 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<ShardItem<'static>>, DecodeError> {
         return Err(reader.malformed());
     }
     let mut items: Vec<ShardItem<'static>> = Vec::new();
+    let mut streams_before = "";
     while !reader.is_at_end() {
-        let tenant_before = items.last().map(|item| &item.tenant);
-        items.push(item(&mut reader, tenant_before)?);
+        let (streams, before) = (reader.text()?, items.last());
+        let to = match before.filter(|_| streams == streams_before) {
+            Some(before) => before.to.clone(),
+            None => Cow::Owned(FanOut::parse(streams).map_err(|_| reader.malformed())?),
+        };
+        items.push(item(&mut reader, to, before.map(|item| &item.tenant))?);
+        streams_before = streams;
     }
     Ok(items)
 }
 
 fn item(
     reader: &mut ByteReader<'_>,
+    to: Cow<'static, FanOut>,
     tenant_before: Option<&Arc<ItemTenant>>,
 ) -> Result<ShardItem<'static>, DecodeError> {
     let malformed = reader.malformed();
-    let to = Cow::Owned(FanOut::parse(reader.text()?).map_err(|_| malformed)?);
     let record = read_record(reader, LATER_BYTES)?;
     let previous_shard = Some(reader.u32()?).filter(|shard| *shard != ShardNumber::MAX);
     let kind = reader.u8()?;

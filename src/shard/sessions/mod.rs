@@ -182,9 +182,10 @@ impl DeviceSessions {
     /// Appends the bytes that [`DeviceSessions::decode`] reads: 6, and 61 for each remembered
     /// session.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let spans = self.current.iter().chain(&self.earlier);
+        bytes.reserve(spans.clone().count().saturating_mul(61).saturating_add(6));
         bytes.put_u8(Self::VERSION);
         bytes.put_u32(self.opened);
-        let spans = self.current.iter().chain(&self.earlier);
         bytes.put_u8(u8::try_from(spans.clone().count()).unwrap_or(u8::MAX));
         for Session { info, first_event_id, first, last } in spans {
             info.encode(bytes);
