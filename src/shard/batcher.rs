@@ -138,8 +138,8 @@ impl Batcher {
     /// Source: <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
     const MAX_IN_FLIGHT: usize = 2;
 
-    /// The places for which memory is kept while no record is there: some 50 kB.
-    const KEPT_PLACES: usize = 1_024;
+    /// The places for which memory is kept while no record is there: some 70 kB.
+    const KEPT_PLACES: usize = 512;
 
     pub fn new(hash_key: HashKey) -> Self {
         Self {

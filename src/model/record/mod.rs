@@ -90,7 +90,7 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// Adds the columns of the event's session, which are `known` if the event before had the same.
+    /// Adds the columns of the event's session. `known` has those of the event before, and keeps these.
     #[must_use]
     pub fn in_session(self, tag: &SessionInfo, known: &SharedColumns<SessionInfo>) -> Self {
         self.with(|line| {
@@ -216,6 +216,16 @@ pub(crate) mod tests {
             let before = record("a");
             let after = before.clone().in_session(&tag, &SharedColumns::default()).past_its_shard();
             assert!(after.bytes().len() - before.bytes().len() <= LATER_BYTES);
+        }
+    }
+
+    #[test]
+    fn each_event_has_the_columns_of_its_own_session() {
+        let (known, trigger) = (SharedColumns::default(), SessionTrigger::First);
+        for (index, started_at) in [(1, 5), (1, 5), (2, 5), (1, 5), (1, 6)] {
+            let tag = SessionInfo { id: SessionId::new(5, [7; 10]), index, started_at, trigger };
+            let alone = record("a").in_session(&tag, &SharedColumns::default());
+            assert_eq!(record("a").in_session(&tag, &known), alone);
         }
     }
 
