@@ -176,14 +176,18 @@ without_keys() {
 # Apart from the native builds, which another compiler may have made.
 worker_target=$PWD/target/wasm
 
+# Chooses the Rust that has the Wasm target.
+use_wasm_rust() {
+  ! rustup_has_wasm || return 0
+  [ -x "$(debian_rust)/bin/rustc" ] || die "Rust's Wasm target is missing: run scripts/setup"
+  PATH=$(debian_rust)/bin:$PATH
+  RUSTC=$(debian_rust)/bin/rustc
+  export RUSTC
+}
+
 # Compiles the worker with the profile $1.
 compile_worker() {
-  if ! rustup_has_wasm; then
-    [ -x "$(debian_rust)/bin/rustc" ] || die "Rust's Wasm target is missing: run scripts/setup"
-    PATH=$(debian_rust)/bin:$PATH
-    RUSTC=$(debian_rust)/bin/rustc
-    export RUSTC
-  fi
+  use_wasm_rust
   if [ "$1" = release ]; then
     # Only what holds its bitcode can be a part of LTO.
     export RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/rustc-lto

@@ -18,7 +18,12 @@ from typing import Any
 from urllib.parse import quote
 
 ROOT = Path(__file__).parents[2]
-CARGO = ("Cargo.lock", "scripts/bindgen/Cargo.lock", "tests/fuzz/Cargo.lock")
+CARGO = (
+    "Cargo.lock",
+    "scripts/bindgen/Cargo.lock",
+    "tests/bench/peers/empty/Cargo.lock",
+    "tests/fuzz/Cargo.lock",
+)
 NPM = (
     "package-lock.json",
     "tests/bench/peers/package-lock.json",

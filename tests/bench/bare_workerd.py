@@ -85,6 +85,8 @@ class Running:
     port: int
     pid: int
     """Of its workerd, which runs nothing else."""
+    started: float
+    """When the process was started, by the monotonic clock in seconds."""
 
 
 @contextmanager
@@ -98,6 +100,8 @@ def running(
     """A worker in a workerd of its own, on one core if one is named.
 
     `files` are what the modules embed; those of the built worker if none are given.
+    The configuration is compiled before: workerd copies embedded files several times as it
+    reads the text, which takes a fifth of the start of a large worker. Cloudflare reads none.
     """
     port = _free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -105,14 +109,24 @@ def running(
         for file, content in (built_files() if files is None else files).items():
             (directory / file).write_bytes(content)
         (directory / "storage").mkdir()
-        config = directory / "config.capnp"
-        config.write_text(configuration(modules, settings, port, endpoint))
+        text, config = directory / "config.capnp", directory / "config.bin"
+        text.write_text(configuration(modules, settings, port, endpoint))
+        with config.open("wb") as compiled:
+            subprocess.run(
+                [_workerd(), "compile", "--config-only", text],
+                cwd=directory,
+                stdout=compiled,
+                check=True,
+            )
         with on_core(core):
+            started = time.monotonic()
             process = subprocess.Popen(
-                [_workerd(), "serve", config], cwd=directory, stdout=subprocess.DEVNULL
+                [_workerd(), "serve", "--binary", config],
+                cwd=directory,
+                stdout=subprocess.DEVNULL,
             )
         try:
-            yield Running(port, process.pid)
+            yield Running(port, process.pid, started)
         finally:
             process.terminate()
             process.wait(STOP_SECONDS)

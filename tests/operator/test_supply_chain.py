@@ -39,7 +39,7 @@ NEEDED = {"CLOUDFLARE_API_TOKEN": "token", "CLOUDFLARE_ACCOUNT_ID": "account", "
 
 
 def cargo_packages(path: str) -> list[dict[str, str]]:
-    return [each for each in tomllib.loads((ROOT / path).read_text())["package"] if each["name"] not in ("headwater", "bindgen", "headwater-fuzz")]  # fmt: skip
+    return [each for each in tomllib.loads((ROOT / path).read_text())["package"] if each["name"] not in ("headwater", "bindgen", "empty", "headwater-fuzz")]  # fmt: skip
 
 
 def is_allowed(expression: str) -> bool:

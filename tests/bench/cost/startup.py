@@ -22,7 +22,8 @@ from bench.cost.workers import (
 )
 from support import ROOT
 
-STARTS = 9
+HERE = Path(__file__).parent
+STARTS = 21
 START_SECONDS = 20
 POLL_SECONDS = 0.001
 
@@ -33,6 +34,7 @@ import module from "./answer.wasm";
 const { exports } = new WebAssembly.Instance(module);
 export default { fetch() { return new Response(null, { status: exports.answer() }); } };
 """
+EMPTY_RUST = "empty, Rust"
 ANSWER = '(module (func (export "answer") (result i32) (i32.const 204)))'
 
 
@@ -65,6 +67,15 @@ class Start:
         """The median of the processor time."""
         return statistics.median(self.processor_seconds) * 1e3
 
+    def ratios(self, base: Start) -> list[float]:
+        """The time to the first answer beside another worker's, round by round."""
+        return [a / b for a, b in zip(self.seconds, base.seconds, strict=True)]
+
+    def processor_ratios(self, base: Start) -> list[float]:
+        """The processor time beside another worker's, round by round."""
+        pairs = zip(self.processor_seconds, base.processor_seconds, strict=True)
+        return [a / b for a, b in pairs]
+
 
 def sizes() -> list[Size]:
     """The files of the built worker."""
@@ -82,6 +93,7 @@ def starts(
     workers = [
         (Start("empty, JavaScript"), Script.of_js(EMPTY_JS), health),
         (Start("empty, Wasm of one function"), _empty_wasm(), health),
+        (Start(EMPTY_RUST), _empty_rust(), health),
         (Start("JavaScript peer"), scripts.of("peer", "direct"), health),
         (Start("Headwater"), scripts.of("ours", "direct"), health),
         (
@@ -105,7 +117,6 @@ def _start(
 ) -> tuple[float, float]:
     """The seconds from a process's start to its first answer, and those of the processor."""
     method, path, body = request
-    started = time.monotonic()
     with running(
         script.modules, SETTINGS["direct"], endpoint, script.files, cores.workers
     ) as worker:
@@ -117,17 +128,31 @@ def _start(
                 connection.connect()
                 break
             except OSError:
-                if time.monotonic() - started > START_SECONDS:
+                if time.monotonic() - worker.started > START_SECONDS:
                     raise
                 time.sleep(POLL_SECONDS)
         connection.request(method, path, body, {"content-type": "text/plain"})
         status = connection.getresponse().status
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - worker.started
         used = processor_seconds(worker.pid)
         connection.close()
     if status not in (200, 204):
         raise RuntimeError(f"{method} {path} was answered {status}")
     return seconds, used
+
+
+def _empty_rust() -> Script:
+    build = HERE.parent / "peers" / "empty" / "build"
+    built = subprocess.run([build], stdout=subprocess.PIPE, text=True, check=True)
+    directory = Path(built.stdout.strip())
+    return Script(
+        '(name = "index.js", esModule = embed "index.js"),'
+        '(name = "index_bg.wasm", wasm = embed "index_bg.wasm")',
+        {
+            name: (directory / name).read_bytes()
+            for name in ("index.js", "index_bg.wasm")
+        },
+    )
 
 
 def _empty_wasm() -> Script:

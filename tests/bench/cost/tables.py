@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.cost.latency import Latency, percentile
 from bench.cost.memory import Memory, MiB
 from bench.cost.processor import Cost
-from bench.cost.startup import Size, Start
+from bench.cost.startup import EMPTY_RUST, Size, Start
 from bench.cost.workers import FLOORS, KINDS
 
 HEADING = "### Results of `scripts/bench`"
@@ -98,15 +98,17 @@ def size_table(sizes: Sequence[Size]) -> str:
 
 def start_table(starts: Sequence[Start]) -> str:
     """From a process's start to its first answer."""
-    empty = starts[0]
+    rust = next(start for start in starts if start.name == EMPTY_RUST)
+    relative = (f"relative to {EMPTY_RUST}",)
     return _table(
-        ("worker", "first answer", "more than the first row", "CPU time"),
+        ("worker", "first answer", *relative, "CPU time", *relative),
         [
             [
                 start.name,
                 f"{start.ms:.1f} ms",
-                f"{start.ms - empty.ms:.1f} ms",
-                f"{start.processor_ms:.0f} ms",
+                _ratio(start.ratios(rust)),
+                f"{start.processor_ms:.1f} ms",
+                _ratio(start.processor_ratios(rust)),
             ]
             for start in starts
         ],
