@@ -24,7 +24,7 @@ from bench.cost.tables import (
     start_table,
     write,
 )
-from bench.cost.workers import Cores, Scripts, firehose, fleet, load
+from bench.cost.workers import Cores, Load, Scripts, firehose, fleet, load
 
 LATENCY_SIZE = 1
 
@@ -32,40 +32,50 @@ LATENCY_SIZE = 1
 def main() -> None:
     """Measures, prints, and fails if memory grew."""
     options = Options.parse(sys.argv[1:])
-    cases = options.cases
-    deliveries = list(dict.fromkeys(case.delivery for case in cases))
     cores, scripts = Cores.choose(), Scripts()
     section = [_circumstances(cores, options.rounds)]
     memories: list[Memory] = []
     with firehose(cores) as endpoint, load(cores) as sender:
-        with fleet(scripts, deliveries, endpoint, cores) as workers:
-            measured = costs(cases, options.rounds, workers, sender, _say)
-            section += ["CPU time:", _print(cost_table(measured))]
-            latencies = [
-                latency(cost, workers, sender, _say)
-                for cost in measured
-                if cost.case.size == LATENCY_SIZE and not options.quick
-            ]
-            if latencies:
-                seconds = f"Latency at half of the rate above, {LATENCY_ROUNDS} rounds:"
-                section += [seconds, _print(latency_table(latencies))]
-        section += ["Size:", _print(size_table(sizes()))]
-        if not options.quick:
+        if "time" in options.parts:
+            section += _processor(options, scripts, endpoint, cores, sender)
+        if "size" in options.parts:
+            section += ["Size:", _print(size_table(sizes()))]
+        if "start" in options.parts:
             started = starts(scripts, endpoint, cores, STARTS, _say)
             section += [
                 f"Start-up, medians of {STARTS} starts:",
                 _print(start_table(started)),
             ]
+        if "memory" in options.parts:
             ours = scripts.of("ours", "direct")
             memories = memory(
-                cases, options.minutes, ours, endpoint, cores, sender, _say
+                options.cases, options.minutes, ours, endpoint, cores, sender, _say
             )
             section += ["Memory:", _print(memory_table(memories))]
     if options.markdown:
         write(options.markdown, "\n\n".join(section) + "\n")
-    grew = [each.delivery for each in memories if each.grew]
-    if grew:
-        sys.exit(f"memory grew: {', '.join(grew)}")
+    failures = [f"{each.delivery} {each.failure}" for each in memories if each.failure]
+    if failures:
+        sys.exit(f"memory: {'; '.join(failures)}")
+
+
+def _processor(
+    options: Options, scripts: Scripts, endpoint: str, cores: Cores, sender: Load
+) -> list[str]:
+    """CPU time, and latency if it is asked for."""
+    deliveries = list(dict.fromkeys(case.delivery for case in options.cases))
+    with fleet(scripts, deliveries, endpoint, cores) as workers:
+        measured = costs(options.cases, options.rounds, workers, sender, _say)
+        section = ["CPU time:", _print(cost_table(measured))]
+        latencies = [
+            latency(cost, workers, sender, _say)
+            for cost in measured
+            if cost.case.size == LATENCY_SIZE and "latency" in options.parts
+        ]
+        if latencies:
+            seconds = f"Latency at half of the rate above, {LATENCY_ROUNDS} rounds:"
+            section += [seconds, _print(latency_table(latencies))]
+    return section
 
 
 def _circumstances(cores: Cores, rounds: int) -> str:

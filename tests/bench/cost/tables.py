@@ -69,15 +69,19 @@ def latency_table(latencies: Sequence[Latency]) -> str:
 
 
 def memory_table(memories: Sequence[Memory]) -> str:
-    """Resident memory at the start, after the warm-up, and after each minute."""
+    """Resident memory at the start, and its lows in the windows."""
+
+    def lows(values: Sequence[int]) -> str:
+        return ", ".join(f"{each / MiB:,.0f}" for each in values) + " MiB"
+
     return _table(
-        ("delivery", "start", "after the warm-up", "after each minute"),
+        ("delivery", "start", "windows of the warm-up", "windows after it"),
         [
             [
                 memory.delivery,
-                f"{memory.start / MiB:,.0f} MiB",
-                f"{memory.warm / MiB:,.0f} MiB",
-                ", ".join(f"{each / MiB:,.0f}" for each in memory.minutes) + " MiB",
+                lows([memory.start]),
+                lows(memory.warm_up),
+                lows(memory.after) if memory.after else "",
             ]
             for memory in memories
         ],
