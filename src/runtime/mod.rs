@@ -51,6 +51,7 @@ pub mod tenant_store;
 pub mod tenants;
 pub mod tracker;
 
+use futures_util::FutureExt;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::JsValue;
@@ -72,6 +73,8 @@ pub fn fetch(request: JsValue, env: Env, caller: JsValue) {
     });
 }
 
+/// The rarer answers are boxed, which keeps their code out of this function. V8 compiles a function
+/// as a whole when it is first called, and a new isolate does that before its first answer.
 async fn serve(request: &IncomingRequest) -> Reply {
     let IncomingRequest { head, context, env, .. } = request;
     let refused = |error: ApiError| respond::refused(&error, CorsScope::any(context));
@@ -79,7 +82,10 @@ async fn serve(request: &IncomingRequest) -> Reply {
     let address = match address(head, env) {
         Ok(address) => address,
         Err(error) if head.path.starts_with("/_/") => return refused_to_pages(error),
-        Err(error) => return protocols::serve(request).await.unwrap_or_else(|| refused(error)),
+        Err(error) => {
+            let reply = protocols::serve(request).boxed_local().await;
+            return reply.unwrap_or_else(|| refused(error));
+        }
     };
     let stored = match (address, head.method) {
         (Endpoint::Events, Method::Post | Method::Options) | (Endpoint::Pixel, Method::Get) => {
@@ -104,22 +110,26 @@ async fn serve(request: &IncomingRequest) -> Reply {
                 Endpoint::Metrics => HealthQuery::Metrics,
                 _ => HealthQuery::Readiness,
             };
-            health::serve(query, head, env).await
+            health::serve(query, head, env).boxed_local().await
         }
         (Endpoint::Metrics, _) => refused_to_pages(ApiError::MethodNotAllowed("GET, HEAD")),
         (Endpoint::Script(asked), Method::Get | Method::Head) => {
-            match tracker::built(asked.script, env).await {
+            match tracker::built(asked.script, env).boxed_local().await {
                 Ok(built) => tracker::reply(&built, asked.version, head.if_none_match.as_deref()),
                 Err(error) => refused(error),
             }
         }
         (Endpoint::Inspector(asked), _) => {
-            inspector_object::serve(asked, head, env).await.unwrap_or_else(refused_to_pages)
+            let reply = inspector_object::serve(asked, head, env).boxed_local().await;
+            reply.unwrap_or_else(refused_to_pages)
         }
         (Endpoint::Quarantine, _) => {
-            quarantine::serve(head, env).await.map_or_else(refused_to_pages, respond::row)
+            let row = quarantine::serve(head, env).boxed_local().await;
+            row.map_or_else(refused_to_pages, respond::row)
         }
-        (Endpoint::Demo(page), _) => demo::serve(page, head, env).await.unwrap_or_else(refused),
+        (Endpoint::Demo(page), _) => {
+            demo::serve(page, head, env).boxed_local().await.unwrap_or_else(refused)
+        }
         (Endpoint::Health | Endpoint::Ready | Endpoint::Script(_), _) => {
             refused(ApiError::MethodNotAllowed("GET, HEAD"))
         }
