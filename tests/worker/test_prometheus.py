@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support import ROOT
 from support.fake_firehose import Fail, FakeFirehose
-from support.shards import BEARER, SHARDED
+from support.shards import BEARER, SHARDED, wait_until_drained
 from support.worker import KEY, Worker
 
 PAGE = (ROOT / "www/docs/metrics.md").read_text()
@@ -123,6 +123,8 @@ def test_a_counter_goes_on_after_a_restart(worker: Worker, peer: FakeFirehose) -
     worker.restart()
     after = results(worker)
     assert after == before + Counter(spilled=3)
+    # What comes behind spilled records is spilled, too.
+    wait_until_drained(worker)
     assert shop(worker, beacons(2)) == 204
     assert results(worker) == after + Counter(delivered=2)
 
