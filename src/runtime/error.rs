@@ -2,6 +2,7 @@
 
 use crate::ingest::error::{HttpError, IngestError};
 use crate::model::shard_address::ShardAddress;
+use crate::model::stream::Stream;
 use crate::model::violation::Violation;
 use crate::ops::inspector::Unproven;
 use crate::ops::inspector::filter::FilterError;
@@ -34,6 +35,9 @@ pub enum ApiError {
     Stream(#[from] UnknownStream),
     #[error("shard {0} does not answer; ask again")]
     ShardUnavailable(ShardAddress),
+    /// A shard is sending records of this stream, so it cannot quarantine them yet.
+    #[error("records of {0} are being sent; ask again")]
+    StreamInDelivery(Stream),
 }
 
 impl HttpError for ApiError {
@@ -45,7 +49,9 @@ impl HttpError for ApiError {
             Self::InspectorUnauthorized => 401,
             Self::Filter(_) | Self::Row(_) | Self::Stream(_) => 400,
             Self::Unproven(_) => 409,
-            Self::InspectorUnavailable | Self::ShardUnavailable(_) => 503,
+            Self::InspectorUnavailable | Self::ShardUnavailable(_) | Self::StreamInDelivery(_) => {
+                503
+            }
         }
     }
 
@@ -61,6 +67,7 @@ impl HttpError for ApiError {
             Self::Row(_) => "bad_row",
             Self::Stream(_) => "bad_stream",
             Self::ShardUnavailable(_) => "shard_unavailable",
+            Self::StreamInDelivery(_) => "stream_in_delivery",
         }
     }
 
@@ -68,6 +75,7 @@ impl HttpError for ApiError {
         match self {
             Self::Ingest(error) => error.retry_after_s(),
             Self::InspectorUnavailable | Self::ShardUnavailable(_) => Some(1),
+            Self::StreamInDelivery(_) => Some(2),
             _ => None,
         }
     }

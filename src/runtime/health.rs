@@ -204,7 +204,7 @@ async fn details(config: &Config, tenant: Option<AskedTenant<'_>>, env: &Env) ->
             let asked = sharding.addresses();
             let status = ShardMethod::Status;
             let answers =
-                shard_client::shards(asked.clone(), status, PATIENCE_MS, env, config).await;
+                shard_client::shards(asked.clone(), status, &[], PATIENCE_MS, env, config).await;
             let view = |(address, answer): (_, Result<_, shard_client::ShardCallError>)| {
                 ShardView::of(address, answer.map_err(|why| why.to_string()))
             };

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::log::{self, Component};
 use super::operator::allows;
 use super::request::{Method, RequestHead};
-use super::shard_client::ShardMethod;
+use super::shard_client::{ShardCallError, ShardMethod};
 use super::{bindings, shard_client};
 use crate::config::Config;
 use crate::config::operator_keys::OperatorRole;
@@ -15,6 +15,7 @@ use crate::ingest::error::IngestError;
 use crate::model::replay::ReplayError;
 use crate::model::shard_address::ShardAddress;
 use crate::model::stream::Stream;
+use crate::shard::protocol::error::ShardError;
 use crate::shard::protocol::quarantine::{
     InvalidQuarantineId, QuarantineId, QuarantineRow, UnknownStream, stream_of_query,
 };
@@ -61,7 +62,7 @@ pub async fn serve(head: &RequestHead, env: &Env) -> Result<QuarantineAnswer, Ap
     }
 }
 
-/// Quarantines the records stored for `stream`, until all are or one shard has reached its limit.
+/// Quarantines the records stored for `stream`, up to the limit of each shard.
 async fn withdraw(
     stream: Stream,
     config: &Config,
@@ -70,14 +71,24 @@ async fn withdraw(
     if config.names(&stream) {
         return Err(UnknownStream::InUse(stream).into());
     }
-    for shard in shards(config, env) {
-        let more =
-            ask(shard, ShardMethod::Withdraw, stream.to_string().as_bytes(), config, env).await;
-        if more? == [1] {
-            return Ok(QuarantineAnswer::More);
+    // All at once, so that one shard's attempt does not wait for another's.
+    let (asked, name) = (shards(config, env), stream.to_string());
+    let method = ShardMethod::Withdraw;
+    let answers =
+        shard_client::shards(asked.clone(), method, name.as_bytes(), PATIENCE_MS, env, config);
+    let (mut is_sent, mut has_more) = (false, false);
+    for (shard, answer) in asked.into_iter().zip(answers.await) {
+        match answer {
+            Ok(more) => has_more |= more == [1],
+            Err(ShardCallError::Rejected(ShardError::InDelivery(_))) => is_sent = true,
+            Err(why) => return Err(away(shard, &why.to_string())),
         }
     }
-    Ok(QuarantineAnswer::Nothing)
+    match (is_sent, has_more) {
+        (true, _) => Err(ApiError::StreamInDelivery(stream)),
+        (false, true) => Ok(QuarantineAnswer::More),
+        (false, false) => Ok(QuarantineAnswer::Nothing),
+    }
 }
 
 /// Returns the first row after `after`, in the order of the shards, of `stream` alone if it is

@@ -115,6 +115,7 @@ pub async fn batch(
 pub async fn shards(
     asked: Vec<ShardAddress>,
     question: ShardMethod,
+    body: &[u8],
     milliseconds: u64,
     env: &Env,
     config: &Config,
@@ -122,7 +123,7 @@ pub async fn shards(
     join_all(
         asked
             .into_iter()
-            .map(async |address| shard(address, question, &[], milliseconds, env, config).await),
+            .map(async |address| shard(address, question, body, milliseconds, env, config).await),
     )
     .await
 }

@@ -12,17 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from local_aws import LocalAws
 from support.cli import LAKE, OPERATOR_KEY, replay
-from support.fake_firehose import Fail, FakeFirehose
+from support.fake_firehose import Fail, FakeFirehose, Hang
 from support.replay_fixtures import AFTER, BEFORE, quiz
 from support.shards import QUARANTINE, quarantined, spills
 from support.streams import FAILED, data
+from support.waiting import wait_until
 from support.worker import Worker
 
+# For so long no attempt begins after an export has asked for the records.
+HOLD_SECONDS = 10
 BEARER = {"authorization": f"Bearer {OPERATOR_KEY}"}
 
 
@@ -190,6 +194,32 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
     assert replayed.report == {("accepted", ""): 2}, replayed.printed
     assert data(peer).keys() >= set(ids)
     assert not peer.events("events-mdi")
+
+
+def test_records_that_are_being_sent_are_exported_after_the_attempt(
+    worker: Worker, peer: FakeFirehose, tmp_path: Path
+) -> None:
+    old, today = "events-mdi", worker.settings
+    worker.kill()
+    worker.settings = {**BEFORE, "delivery_timeout_ms": 300, "routes": [{"to": f"firehose:{old}"}]}
+    worker.restart()
+    peer.always(Fail(500, "InternalFailure"), old)
+    assert worker.post({"name": "page_view", "device_id": "ada"}).status == 204
+    worker.kill()
+    worker.settings = today
+    # Each attempt takes as long as it may: no answer comes within its deadline.
+    peer.always(Hang(60, Fail(500, "InternalFailure")), old)
+    tried = len(peer.calls)
+    worker.restart()
+    # Loads the shard, which tries again what it has stored.
+    worker.ready()
+    wait_until(lambda: len(peer.calls) > tried, 60, lambda: f"{old} is not tried again")
+    asked = urlencode({"stream": f"firehose:{old}"})
+    answer = worker.request("POST", f"{QUARANTINE}?{asked}", None, BEARER)
+    assert (answer.status, answer.json()["code"]) == (503, "stream_in_delivery")
+    assert answer.retry_after < HOLD_SECONDS
+    ended = export_quarantine(worker.port, tmp_path, stream=f"firehose:{old}")
+    assert (ended.returncode, ended.stdout) == (0, f"1 records in 1 files of {tmp_path}\n")
 
 
 def test_a_worker_that_can_not_answer_says_so_at_once(peer: FakeFirehose) -> None:

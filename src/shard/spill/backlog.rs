@@ -26,6 +26,9 @@ pub const LONGEST_MS: u64 = 60_000;
 const FLOOR_MS: u64 = 100;
 /// Time after which an attempt counts as lost, in milliseconds.
 const LEASE_MS: u64 = 60_000;
+/// How long no attempt begins after an operator has asked for the records, in milliseconds. It is longer
+/// than the operator's program waits before it asks again.
+pub const HOLD_MS: u64 = 10_000;
 /// The most attempts in flight for a stream that makes progress.
 const MAX_ATTEMPTS: usize = 3;
 
@@ -57,6 +60,8 @@ pub struct Backlog {
     attempts: u32,
     /// No attempt begins before this time.
     resume_at: Milliseconds,
+    /// Nor before this time: an operator is withdrawing the records.
+    held_until: Milliseconds,
     /// The attempts in flight.
     leases: Vec<Lease>,
     /// Whether the last search found no row outside them.
@@ -90,6 +95,7 @@ impl Backlog {
             cursor: RetryCursor::OLDEST,
             attempts: 0,
             resume_at: 0,
+            held_until: 0,
             leases: Vec::new(),
             all_leased: false,
             stalled_at: None,
@@ -134,13 +140,19 @@ impl Backlog {
     /// when the first of them counts as lost.
     pub fn attempt_at(&self) -> Option<Milliseconds> {
         let at = self.leases.iter().map(|lease| lease.until).min().unwrap_or(self.resume_at);
-        (self.waiting.records > 0).then_some(at)
+        (self.waiting.records > 0).then_some(at.max(self.held_until))
     }
 
     pub fn is_due(&self, now: Milliseconds) -> bool {
         let one_is_lost = self.leases.iter().any(|lease| !lease.is_alive(now));
         let is_time = one_is_lost || (!self.all_leased && !waits(now, self.resume_at));
-        self.waiting.records > 0 && is_time && self.may_begin(now)
+        let is_held = waits(now, self.held_until);
+        self.waiting.records > 0 && is_time && !is_held && self.may_begin(now)
+    }
+
+    /// Lets no attempt begin for the next [`HOLD_MS`]. Those in flight go on.
+    pub const fn hold(&mut self, now: Milliseconds) {
+        self.held_until = now.saturating_add(HOLD_MS);
     }
 
     /// Whether an attempt is in flight at `now`.

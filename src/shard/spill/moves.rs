@@ -82,7 +82,10 @@ impl Spill {
     }
 
     /// Quarantines the records queued for `stream`, oldest rows first, until `max_bytes` are.
-    /// Returns how many were, and whether more are queued; `None` while an attempt is in flight.
+    /// Returns how many were, and whether more are queued; `None` while an attempt is in flight. No
+    /// other attempt begins for [`HOLD_MS`], so that asking again succeeds.
+    ///
+    /// [`HOLD_MS`]: super::backlog::HOLD_MS
     pub fn withdraw(
         &mut self,
         storage: &dyn Storage,
@@ -92,6 +95,9 @@ impl Spill {
     ) -> Result<Option<(u64, bool)>, StorageError> {
         const PAGE: usize = 16;
         let (mut records, mut bytes) = (0_u64, 0_u64);
+        if let Some(backlog) = self.waiting(stream) {
+            backlog.hold(now);
+        }
         if self.is_under_way(stream, now) {
             return Ok(None);
         }

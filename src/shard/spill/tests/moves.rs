@@ -1,6 +1,7 @@
 //! Records queued for a stream move row by row, and are never in two places or in none.
 
 use super::*;
+use crate::shard::spill::backlog::HOLD_MS;
 
 fn old() -> Stream {
     stream("firehose:old")
@@ -90,6 +91,20 @@ fn nothing_moves_during_an_attempt() {
         if number == 0 { RecordStatus::Delivered } else { RecordStatus::Pending }
     });
     assert_eq!(move_oldest(&mut spill, &storage, MIB.bytes), Moved { records: 2, quarantined: 0 });
+}
+
+#[test]
+fn no_attempt_begins_while_records_are_withdrawn() {
+    let storage = Memory::default();
+    let mut spill = spill(&storage);
+    push(&mut spill, &storage, &old(), 0..2);
+    push(&mut spill, &storage, &events(), 2..4);
+    let batch = take(&mut spill, &storage, &old());
+    assert_eq!(spill.withdraw(&storage, &old(), 1, 0), Ok(None));
+    end_attempt(&mut spill, &storage, batch, |_| RecordStatus::Pending);
+    assert_eq!(spill.due(HOLD_MS - 1), [events()], "also after the wait of a failed attempt");
+    assert_eq!(spill.due(HOLD_MS).len(), 2, "an operator who stops holds up nothing for long");
+    assert_eq!(spill.withdraw(&storage, &old(), 1, HOLD_MS), Ok(Some((2, false))));
 }
 
 #[test]
