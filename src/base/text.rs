@@ -37,7 +37,7 @@ pub fn escape_json_pointer(key: &str) -> String {
 
 /// Escapes `key` as a step of a JSON Pointer.
 pub fn pointer_step(key: &str) -> Cow<'_, str> {
-    match key.contains(['~', '/']) {
+    match key.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
         true => key.replace('~', "~0").replace('/', "~1").into(),
         false => key.into(),
     }

@@ -151,6 +151,13 @@ impl Repairs {
 
     /// Adds `others` after these.
     pub fn append(&mut self, others: Self) {
+        let bytes = others.list.iter().map(|repair| repair.pointer.len());
+        let bytes = bytes.fold(0, usize::saturating_add);
+        let fits = bytes <= MAX_POINTER_BYTES && self.originals == others.originals;
+        if self.list.is_empty() && fits {
+            (self.list, self.pointer_bytes) = (others.list, bytes);
+            return;
+        }
         others.list.into_iter().for_each(|repair| self.push(|| repair));
     }
 
@@ -182,3 +189,35 @@ pub const AMPERSAND: &str = "ampersand";
 
 /// The name of the decoder's own repair: a lone surrogate became U+FFFD.
 pub const SURROGATE: &str = "surrogate";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_appended_counts_as_if_it_was_added() {
+        let pointers = |count: usize, bytes: usize| {
+            let mut repairs = Repairs::new(Originals::Keep);
+            for _ in 0..count {
+                repairs.add("trim", || "a".repeat(bytes), Some(Value::Null));
+            }
+            repairs
+        };
+        for (count, bytes) in [(0, 0), (3, 5), (49, 1), (50, 1), (51, 1), (3, 2_000), (2, 2_048)] {
+            for originals in [Originals::Keep, Originals::Forget] {
+                let mut one_by_one = Repairs::new(originals);
+                for repair in pointers(count, bytes).list {
+                    one_by_one.push(|| repair);
+                }
+                let mut appended = Repairs::new(originals);
+                appended.append(pointers(count, bytes));
+                assert_eq!(appended, one_by_one, "{count} of {bytes}");
+                appended.append(pointers(2, 10));
+                for repair in pointers(2, 10).list {
+                    one_by_one.push(|| repair);
+                }
+                assert_eq!(appended, one_by_one, "{count} of {bytes}, and more");
+            }
+        }
+    }
+}

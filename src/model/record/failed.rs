@@ -39,7 +39,7 @@ pub fn failure(
     line.text("pointer", Some(&violations.first.pointer));
     line.text("message", Some(&violations.first.message));
     line.json("violations", Some(violations));
-    line.json("repairs", Some(repairs).filter(|repairs| !repairs.is_empty()));
+    line.repairs("repairs", repairs);
     line.json("original_format", Some(original.form));
     line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));

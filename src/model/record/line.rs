@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::base::json::scan::is_unescaped;
 use crate::base::timestamp::rfc3339;
 use crate::model::consent::PrivacySignal;
+use crate::model::repairs::{Repair, Repairs};
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -91,12 +92,58 @@ impl JsonLineWriter {
     pub fn text(&mut self, column: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.open(column);
-            if is_unescaped(text.as_bytes()) {
-                self.quoted(text.as_bytes());
-            } else {
-                self.value(text);
+            self.string(text);
+        }
+    }
+
+    /// Writes repairs, unless there are none.
+    pub fn repairs(&mut self, column: &str, repairs: &Repairs) {
+        if repairs.is_empty() {
+            return;
+        }
+        self.open(column);
+        let mut before = b'[';
+        for repair in repairs.iter() {
+            self.bytes.push(before);
+            before = b',';
+            match repair {
+                Repair { rule, pointer, length: None, original: None } => {
+                    self.bytes.extend_from_slice(b"{\"rule\":");
+                    self.string(rule);
+                    self.bytes.extend_from_slice(b",\"pointer\":");
+                    self.string(pointer);
+                    self.bytes.push(b'}');
+                }
+                other => self.value(other),
             }
         }
+        self.bytes.push(b']');
+    }
+
+    fn string(&mut self, text: &str) {
+        match is_unescaped(text.as_bytes()) {
+            true => self.quoted(text.as_bytes()),
+            false => self.escaped(text),
+        }
+    }
+
+    /// Writes a text that may need escapes. An original has a quote every few bytes.
+    fn escaped(&mut self, text: &str) {
+        let start = self.bytes.len();
+        self.bytes.reserve(text.len().saturating_add(2));
+        self.bytes.push(b'"');
+        for byte in text.bytes() {
+            match byte {
+                b'"' | b'\\' => self.bytes.extend_from_slice(&[b'\\', byte]),
+                // Others are rare.
+                ..b' ' => {
+                    self.bytes.truncate(start);
+                    return self.value(text);
+                }
+                _ => self.bytes.push(byte),
+            }
+        }
+        self.bytes.push(b'"');
     }
 
     /// Writes a time in RFC 3339, in UTC with milliseconds.
@@ -154,6 +201,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::repairs::Originals;
 
     fn written(write: impl FnOnce(&mut JsonLineWriter)) -> String {
         let mut line = JsonLineWriter::new();
@@ -190,6 +238,20 @@ mod tests {
         let mut line = JsonLineWriter::new();
         line.json("a", Some(std::collections::HashMap::from([([1], 2)])));
         assert!(line.end().is_err());
+    }
+
+    #[test]
+    fn repairs_are_written_as_serde_json_writes_them() {
+        let mut repairs = Repairs::new(Originals::Keep);
+        assert_eq!(written(|line| line.repairs("a", &repairs)), "{}\n");
+        repairs.add("trim", || "/props/a".to_owned(), None);
+        repairs.add("own \"rule\"", || "/props/\\\n\u{1}é".to_owned(), None);
+        repairs.add("url", || "/url".to_owned(), Some(json!([" a"])));
+        repairs.cut(|| "/title".to_owned(), 300, json!("a"));
+        repairs.cut(|| "/title".to_owned(), 300, json!(null));
+        let line = written(|line| line.repairs("a", &repairs));
+        let expected = serde_json::to_string(&repairs).unwrap();
+        assert_eq!(line, format!("{{\"a\":{expected}}}\n"));
     }
 
     proptest! {

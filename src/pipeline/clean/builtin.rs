@@ -105,7 +105,8 @@ enum At<'a> {
 
 impl At<'_> {
     fn pointer(&self) -> String {
-        let mut pointer = String::new();
+        const USUAL_BYTES: usize = 16;
+        let mut pointer = String::with_capacity(USUAL_BYTES);
         self.write(&mut pointer);
         pointer
     }
@@ -123,10 +124,20 @@ impl At<'_> {
             }
             Self::Item(parent, index) => {
                 parent.write(pointer);
-                key(pointer, &index.to_string());
+                pointer.push('/');
+                digits(pointer, *index);
             }
         }
     }
+}
+
+/// Writes the digits of `number`, without a text of its own.
+fn digits(pointer: &mut String, number: usize) {
+    if number > 9 {
+        digits(pointer, number / 10);
+    }
+    let last = u8::try_from(number % 10).unwrap_or_default();
+    pointer.push(char::from(last.wrapping_add(b'0')));
 }
 
 /// Repairs every field of a beacon.

@@ -25,6 +25,11 @@ pub fn cleaned(text: &str) -> Option<Cleaned> {
     if is_plain(text) {
         return None;
     }
+    // The most frequent repair is the only one of such a text.
+    let bare = text.trim_matches([' ', '\n', '\t']);
+    if is_plain(bare) {
+        return Some(Cleaned { text: bare.to_owned(), repairs: vec![TRIM] });
+    }
     let mut cleaned = Cleaned { text: String::new(), repairs: Vec::new() };
     // The order matters: no step leaves work for an earlier one.
     let mut current = text;
@@ -199,6 +204,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_with_white_space_around_it_is_repaired_as_any_other(
+            text in "[ \n\t\r\x0b\x0c\u{85}\u{a0}]{0,3}[ a~\\\\é\n\x00]{0,10}[ \n\t\r\x0b\u{3000}]{0,3}",
+        ) {
+            let bare: String = text.chars().filter(|it| !is_unwanted(*it)).collect();
+            let trimmed = bare.trim();
+            let mut repairs = Vec::new();
+            if bare.len() < text.len() {
+                repairs.push(CONTROL_CHARACTERS);
+            }
+            if trimmed.len() < bare.len() {
+                repairs.push(TRIM);
+            }
+            let expected = Cleaned { text: trimmed.to_owned(), repairs };
+            let expected = (!expected.repairs.is_empty()).then_some(expected);
+            prop_assert_eq!(cleaned(&text), expected);
+        }
+
         #[test]
         fn a_text_is_plain_only_when_nothing_in_it_is_odd(text in "[ -~\\\\é\x00\x1f\x7f\n]{0,20}") {
             let odd = text.chars().any(|it| !(' '..='~').contains(&it) || it == '\\');

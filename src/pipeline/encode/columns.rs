@@ -17,6 +17,7 @@ use crate::model::protocol::Protocol;
 use crate::model::record::VERSION;
 use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::line::{JsonLineWriter, SharedColumns};
+use crate::model::repairs::Repairs;
 use crate::model::sampling::SampleRate;
 use crate::pipeline::enrich::client::Client;
 use crate::pipeline::enrich::page_context::PageContext;
@@ -41,6 +42,12 @@ impl ColumnWriter {
     pub(super) fn text(&mut self, column: Column, text: Option<&str>) {
         if self.choice.keeps(column) {
             self.line.text(column.name(), text);
+        }
+    }
+
+    fn repairs(&mut self, column: Column, repairs: &Repairs) {
+        if self.choice.keeps(column) {
+            self.line.repairs(column.name(), repairs);
         }
     }
 
@@ -168,7 +175,7 @@ pub(super) fn of_event(
     line.text(Column::SourceEventId, event.source_event_id.as_deref());
     line.json(Column::Verified, facts.verified.then_some(true));
     line.json(Column::Historical, facts.historical.then_some(true));
-    line.json(Column::Repairs, Some(&enriched.repairs).filter(|repairs| !repairs.is_empty()));
+    line.repairs(Column::Repairs, &enriched.repairs);
     line.json(Column::SampleRate, sample.map(SampleRate::share));
     line.json(Column::Props, event.props.as_ref());
     line.json(Column::Metadata, event.metadata.as_ref());
