@@ -41,6 +41,9 @@ const CONTEXTS: &[&str] = &[
     "mobilecontext", "network", "region", "useragent",
 ];
 
+/// The letters of the longest of these names. A longer one is none of them, whatever its other letters.
+const LONGEST: usize = 19;
+
 /// What has to be removed.
 #[derive(Clone, Copy)]
 struct Hidden {
@@ -81,8 +84,10 @@ impl Hidden {
         let mut is_changed = false;
         match value {
             Value::Object(members) => members.retain(|name, member| {
-                let mut name = name.to_ascii_lowercase();
-                name.retain(|letter| letter.is_ascii_alphanumeric());
+                let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+                let letters = letters.map(|letter| char::from(letter.to_ascii_lowercase()));
+                let mut name = String::with_capacity(LONGEST.saturating_add(1));
+                name.extend(letters.take(LONGEST.saturating_add(1)));
                 let is_kept = !self.names(outer, &name, contexts);
                 is_changed |= !is_kept || self.remove_in(member, &name, contexts);
                 is_kept
@@ -115,4 +120,39 @@ fn is_in(names: &[&str], outer: &str, name: &str) -> bool {
         // Most differ in length.
         *it == name || (it.len() == of_both && it.starts_with(outer) && it.ends_with(name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_name_is_longer_than_the_longest() {
+        let lists = [DEVICE_IDS, PERSON_IDS, ADDRESSES, CONTEXTS];
+        let longest = lists.iter().flat_map(|names| names.iter()).map(|name| name.len()).max();
+        assert_eq!(longest, Some(LONGEST));
+    }
+
+    #[test]
+    fn a_name_is_known_by_all_its_letters() {
+        let removed = |metadata: Value| {
+            let Value::Object(mut fields) = json!({"metadata": metadata}) else { panic!() };
+            remove(&mut fields, &PrivacyPolicy::default(), Some(PrivacySignal::Gpc))
+        };
+        for (name, is_removed) in [
+            ("Device-Advertising_ID", true),
+            ("é__x-Forwarded-For__é", true),
+            ("clientSessionUserIdOfNoContext", true),
+            ("networkOfAFirmWithALongName", true),
+            ("xForwardedForTheirOtherReasons", false),
+            ("pushTokenOfADeviceThatIsOther", false),
+        ] {
+            assert_eq!(removed(json!({name: 1})), is_removed, "{name}");
+        }
+        assert!(removed(json!({"a": [{"client": {"address": 1}}]})));
+        let outer = "clientOfAVeryLongNameThatIsCut";
+        assert!(!removed(json!({outer: {"address": 1}})));
+    }
 }
