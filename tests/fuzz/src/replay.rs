@@ -94,10 +94,8 @@ pub fn check_again(delivered: &Delivered, sent: &Sent<'_>) {
     let [only] = again.as_slice() else { return };
     let new = laws::line(only.record.bytes());
     if is_failed {
-        // A body is kept without its content type and its protocol, which may be the reason. Without
-        // its address, what was sent to one of Segment's for batches is read as a message.
-        let is_without_batch = format == "segment_body" && columns["pointer"] == "/batch";
-        let is_single = !matches!(format, "record" | "body" | "gzip_body") && !is_without_batch;
+        // A body is kept without its content type and its protocol, which may be the reason.
+        let is_single = !matches!(format, "record" | "body" | "gzip_body");
         // Of a body that is not UTF-8, its beginning may be kept.
         let is_as_sent = match format.ends_with("_body") {
             true => sent.bytes.ends_with(body.as_bytes()),
