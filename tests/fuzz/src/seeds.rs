@@ -311,7 +311,24 @@ pub fn captures(protocol: Protocol) -> Vec<Vec<u8>> {
         }
     }
     assert!(!texts.is_empty(), "captures of {protocol}");
+    if protocol == Protocol::Segment {
+        // Without a batch, where one is expected.
+        let bodies = [
+            r#"{"a":1,"type":"track","type":"x"}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"type":"x"}"#,
+            r#"{"type":"track","event":"a","event":"b"}"#,
+            r#"{"batch":{},"type":5}"#,
+            r#"{"batch":7,"type":"page"}"#,
+            r#"{"anonymousId":"d","type":"page"}"#,
+        ];
+        for address in ["/v1/batch", "/v1/import"] {
+            let text = |body| format!("POST {address}\n\n{body}").into_bytes();
+            texts.extend(bodies.iter().map(text));
+        }
+    }
     if protocol == Protocol::Ga4 {
+        texts.push(b"POST /mp/collect\n\na&en=".to_vec());
         texts.push(b"POST /mp/collect?api_secret=s&measurement_id=G-1\ncontent-type: application/json\n\n{\"client_id\":\"c\",\"timestamp_micros\":\"1795000000123456\",\"events\":[{\"name\":\"page_view\",\"params\":{\"session_id\":\"7\",\"page_location\":\"https://shop.example/\"}},{\"name\":\"purchase\",\"params\":{\"items\":[{\"item_id\":\"a\"}]}}]}".to_vec());
     }
     let few: Vec<Vec<u8>> = texts.iter().take(4).cloned().collect();

@@ -27,7 +27,8 @@ pub use message::translate;
 /// What a body is.
 const CONTENT: &str = "a message or a batch";
 
-/// Cuts a request into its messages.
+/// Cuts a request into its messages. Where a batch is expected, a body that names its `type` is one
+/// message.
 pub fn items<'a>(
     request: &ProtocolRequest<'a>,
     limits: &Limits,
@@ -45,16 +46,17 @@ pub fn items<'a>(
     }
     let fields = parts::fields_of(text, CONTENT)?;
     let batch = fields.get("batch").filter(|batch| batch.get().starts_with('['));
+    let is_import = endpoint == Some(SegmentEndpoint::Import);
     let items = match (endpoint, batch) {
-        (_, Some(batch)) => {
-            let is_import = endpoint == Some(SegmentEndpoint::Import);
-            of_batch(&fields, batch, is_import, limits)?
+        (_, Some(batch)) => of_batch(&fields, batch, is_import, limits)?,
+        (Some(SegmentEndpoint::Message(call)), None) => {
+            of_message(text, &fields, Some(call), false)
         }
-        (Some(SegmentEndpoint::Batch | SegmentEndpoint::Import), None) => {
-            return Err(no_batch(&fields));
+        // A replay has no address, so the body alone decides.
+        (_, None) if fields.get("batch").is_none() && fields.get("type").is_some() => {
+            of_message(text, &fields, None, is_import)
         }
-        (Some(SegmentEndpoint::Message(call)), None) => of_message(text, &fields, Some(call)),
-        (_, None) => of_message(text, &fields, None),
+        (_, None) => return Err(no_batch(&fields)),
     };
     let of_header = || request.header("sentat").map(Value::from);
     let of_first = || items.texts.first().and_then(|first| sent_at_of(first));
@@ -74,9 +76,10 @@ fn of_message<'a>(
     text: &'a str,
     fields: &JsonFields<'_>,
     call: Option<SegmentCall>,
+    is_import: bool,
 ) -> ProtocolItems<'a> {
     let named = call.filter(|_| fields.get("type").is_none());
-    let mut added = String::new();
+    let mut added = historical(is_import);
     if let Some(call) = named {
         parts::add_member(&mut added, "type", &cut::quoted(call.name()));
     }
@@ -96,10 +99,7 @@ fn of_batch<'a>(
     let messages = cut::array(batch.get(), "batch", limits)?;
     let context = fields.get("context").map(RawValue::get);
     let context = context.filter(|context| context.starts_with('{') && *context != "{}");
-    let mut added = String::new();
-    if is_import {
-        parts::add_member(&mut added, "historical", "true");
-    }
+    let mut added = historical(is_import);
     if let Some(context) = context {
         // Each message gets a copy.
         if context.len().saturating_mul(messages.len()) > limits.max_inflated_bytes {
@@ -117,6 +117,15 @@ fn of_batch<'a>(
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
     })
+}
+
+/// Returns the member of each message of an import.
+fn historical(is_import: bool) -> String {
+    let mut added = String::new();
+    if is_import {
+        parts::add_member(&mut added, "historical", "true");
+    }
+    added
 }
 
 /// Returns the `sentAt` of a message, which RudderStack's SDKs set.

@@ -69,5 +69,5 @@ pub fn data<'a>(
             .ok_or_else(|| undecodable(Code::BadFormat, "data must be JSON, or base64 of it"))?,
     };
     let fields = parts::fields_of(json.trim(), CONTENT)?;
-    Ok(of_message(json.trim(), &fields, Some(call)).into_owned())
+    Ok(of_message(json.trim(), &fields, Some(call), false).into_owned())
 }

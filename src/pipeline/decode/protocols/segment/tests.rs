@@ -382,6 +382,25 @@ fn a_data_pixel_has_json_or_base64_of_it() {
     }
 }
 
+/// A failed body keeps no address, so its replay judges as its first request did.
+#[test]
+fn a_body_without_a_batch_is_judged_the_same_without_its_address() {
+    for (body, expected) in [
+        (r#"{"type":"page"}"#, Ok(r#"{"type":"page"}"#)),
+        (r#"{"a":1,"type":"track","type":"x"}"#, Ok(r#"{"a":1,"type":"track","type":"x"}"#)),
+        (r#"{"a":1,"a":2}"#, Err("batch is missing")),
+        (r#"{"batch":7,"type":"page"}"#, Err("batch must be an array of messages")),
+    ] {
+        for path in ["/v1/batch", ""] {
+            let found = cut(path, body).map(|items| items.texts);
+            let expected = expected.map(|text| vec![text.into()]).map_err(str::to_owned);
+            assert_eq!(found.map_err(|error| error.to_string()), expected, "{path} {body}");
+        }
+    }
+    let imported = cut("/v1/import", r#"{"type":"page"}"#).unwrap();
+    assert_eq!(imported.texts, [r#"{"historical":true,"type":"page"}"#]);
+}
+
 #[test]
 fn a_body_that_cannot_be_cut_says_why() {
     for (path, body, sentence) in [
