@@ -17,11 +17,12 @@ takes the next behaviour from the script.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from botocore.credentials import Credentials
@@ -44,6 +45,7 @@ from support.faults import (
 from support.ports import free_port
 from support.put_records import Entry, Put, Service, lines, put_of, service_of
 from support.sigv4_verifier import SignatureError, verify
+from support.waiting import wait_until
 
 __all__ = [
     "Accept",
@@ -95,6 +97,7 @@ class FakeFirehose:
         self._fallback: Behaviour = Accept()
         self._by_stream: dict[str, Behaviour] = {}
         self._server: Server | None = None
+        self._hanging = 0
 
     def __enter__(self) -> FakeFirehose:
         self.start()
@@ -118,6 +121,18 @@ class FakeFirehose:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+    def wait_for_killed(self) -> None:
+        """Waits until every call of a worker that was killed is behaved to, but for those that hang.
+
+        What it sent last may still be on its way here, and would be accepted by a peer that behaves meanwhile.
+        """
+        server = self._server
+        if server is not None:
+            wait_until(
+                lambda: server.open_connections() <= self._hanging,
+                problem=lambda: f"{server.open_connections()} connections are open",
+            )
 
     @property
     def url(self) -> str:
@@ -220,16 +235,11 @@ class FakeFirehose:
     def _behave(
         self, behaviour: Behaviour, service: Service, put: Put
     ) -> Answer | None:
-        if isinstance(behaviour, Hang):
-            server = self._server
-            if server is None or server.stopping.wait(behaviour.seconds):
-                return None
-            return self._behave(behaviour.then, service, put)
-        if isinstance(behaviour, Hold):
-            while not behaviour.until.is_set():
-                if self._server is None or self._server.stopping.wait(0.05):
-                    return None
-            return self._behave(Accept(), service, put)
+        if isinstance(behaviour, (Hang, Hold)):
+            with self._hangs():
+                ended = self._wait_out(behaviour)
+            then = behaviour.then if isinstance(behaviour, Hang) else Accept()
+            return self._behave(then, service, put) if ended else None
         if isinstance(behaviour, Fail):
             raise AwsError(
                 behaviour.type, behaviour.message, behaviour.status, behaviour.headers
@@ -245,6 +255,26 @@ class FakeFirehose:
             return Answer(200, behaviour.body)
         length = max(0, len(put.records) + behaviour.by)
         return _entries(service, [self._taken(service) for _ in range(length)])
+
+    def _wait_out(self, behaviour: Hang | Hold) -> bool:
+        """Waits as long as it says; whether the server still runs then."""
+        server = self._server
+        if isinstance(behaviour, Hang):
+            return server is not None and not server.stopping.wait(behaviour.seconds)
+        while not behaviour.until.is_set():
+            if server is None or server.stopping.wait(0.05):
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def _hangs(self) -> Iterator[None]:
+        with self._lock:
+            self._hanging += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hanging -= 1
 
     def _store(
         self, service: Service, put: Put, behaviour: Accept | Refuse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 import threading
@@ -55,10 +56,17 @@ class Server(ThreadingHTTPServer):
                 except OSError:
                     continue  # the client has gone already
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def open_connections(self) -> int:
+        """How many connections are open, those included that are not accepted yet, which count as one."""
         with self._lock:
+            waiting, _, _ = select.select([self.socket], [], [], 0)
+            return len(self._connections) + len(waiting)
+
+    def get_request(self) -> tuple[Any, Any]:
+        with self._lock:
+            request, client_address = super().get_request()
             self._connections.add(request)
-        super().process_request(request, client_address)
+        return request, client_address
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:

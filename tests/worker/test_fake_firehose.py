@@ -269,6 +269,25 @@ def test_stops_and_starts_again_on_its_port(peer: FakeFirehose) -> None:
     assert len(peer.calls) == 2
 
 
+def test_what_a_killed_client_sent_is_behaved_to_as_before(peer: FakeFirehose) -> None:
+    peer.script(Hang(60))
+    peer.always(Fail(500, "InternalFailure"))
+    request = signed(peer)
+    for number in range(1, 31):
+        killed = http.client.HTTPConnection("127.0.0.1", peer.port, timeout=30)
+        killed.request("POST", "/", request.body, request.headers)
+        if number == 1:
+            wait_until(lambda: len(peer.calls) == 1)
+        killed.close()
+
+    peer.wait_for_killed()
+    peer.behave()
+
+    assert [call.status for call in peer.calls] == [None] + [500] * 29
+    put(peer, b"2\n")
+    assert peer.accepted("events") == [b"2\n"]
+
+
 def test_keeps_streams_apart_and_in_order(peer: FakeFirehose) -> None:
     for number in range(3):
         put(peer, b"%d\n" % number, stream="one")

@@ -128,8 +128,9 @@ def test_an_event_that_one_stream_lacks_is_sent_again_only_to_that_one(
     # The copies that the lake has are remembered across a crash.
     time.sleep(2)
     worker.kill()
-    worker.restart()
+    peer.wait_for_killed()
     peer.behave()
+    worker.restart()
 
     def is_accepted() -> bool:
         return worker.post(sent).status == 204

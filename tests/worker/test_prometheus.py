@@ -119,6 +119,7 @@ def test_a_counter_goes_on_after_a_restart(worker: Worker, peer: FakeFirehose) -
     peer.always(Fail(500, "InternalFailure"))
     assert shop(worker, beacons(3)) == 204
     worker.kill()
+    peer.wait_for_killed()
     peer.behave()
     worker.restart()
     after = results(worker)

@@ -85,6 +85,7 @@ def test_trouble_is_reported_and_its_end_too(peer: FakeFirehose) -> None:
 
         # It is stored: whoever comes anew knows it, before any shard has said it again.
         worker.kill()
+        peer.wait_for_killed()
         peer.behave()
         peer.always(Fail(500, "InternalFailure"))
         worker.restart()

@@ -69,6 +69,7 @@ def test_a_crash_in_an_alarm_does_not_delay_the_next_one(
         # The alarm may have called in between, and then leaves the stream alone for a while.
         wait_until(lambda: len(peer.calls) > answered, DRAIN_SECONDS)
         worker.kill()
+        peer.wait_for_killed()
         peer.behave()
         worker.restart()
 

@@ -87,6 +87,7 @@ def growth(peer: FakeFirehose) -> Iterator[Growth]:
         assert worker.post([*before, *spilled]).status == 204
 
         worker.kill()
+        peer.wait_for_killed()
         peer.behave()
         worker.settings = {**settings, "shards": SHARDS, "previous_shards": 1}
         worker.restart()

@@ -175,6 +175,7 @@ def outage(unused: Iterator[Stream]) -> Outage:
     outage.ready, outage.log = worker.ready(), worker.log
 
     worker.kill()
+    peer.wait_for_killed()
     peer.behave()
     worker.restart()
     # Nobody asks the shard anything until its alarm has.
