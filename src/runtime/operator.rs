@@ -17,7 +17,7 @@ pub fn allows(role: OperatorRole, head: &RequestHead, config: &Config, env: &Env
 /// Reports the use if the request has a key: `key` is its name, if it has `role`.
 pub fn audit(role: OperatorRole, head: &RequestHead, key: Option<&str>, env: &Env) {
     if head.bearer.is_some() {
-        let method = format!("{:?}", head.method).to_uppercase();
+        let method = format!("{:?}", head.method).to_ascii_uppercase();
         log::audit(role, &method, key);
         metrics::operator(env, role, &method, key.is_some());
     }

@@ -2,7 +2,7 @@
 
 Compiles this tree, and a copy of it in which the functions that lead to the protocols return at once. So nothing is left
 of their decoders and answers, nor of what only they have in the runtime and in the configuration. The second compile
-takes minutes the first time.
+takes minutes the first time. A second table has the parts of the code, by the names that a build for it keeps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import wasm_parts
+from bench.wasm_parts import Part
 from support import ROOT
 
 COPY = ROOT / "target/bench/without-protocols"
@@ -53,9 +55,16 @@ compile_worker release
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 "$bindgen" "$worker_target/wasm32-unknown-unknown/release/headwater.wasm" "$work"
+cp "$work/index_bg.wasm" "$work/named.wasm"
 optimize_wasm "$work/index_bg.wasm"
 mv "$work/index_bg.wasm" "$worker_target/measured.wasm"
+if [ "$1" = named ]; then
+  optimize_wasm "$work/named.wasm" -g
+  mv "$work/named.wasm" "$worker_target/named.wasm"
+fi
 """
+# What is smaller is one row.
+LEAST_BYTES = 5_000
 
 
 def without_protocols(file: str, text: str) -> str:
@@ -83,21 +92,33 @@ def copy() -> None:
         (COPY / file).write_text(f"#![allow(unused)]\n{text}")
 
 
-def size(tree: Path) -> int:
-    """The bytes of the Wasm of a tree, by gzip -9."""
+def size(tree: Path, named: bool = False) -> int:
+    """The bytes of the Wasm of a tree, by gzip -9. Keeps one with names beside it, too."""
     wasm = tree / "target/wasm/measured.wasm"
-    subprocess.run(["bash", "-c", BUILD, "size"], cwd=tree, check=True, stdout=sys.stderr)
+    kind = "named" if named else "small"
+    subprocess.run(["bash", "-c", BUILD, "size", kind], cwd=tree, check=True, stdout=sys.stderr)
     return len(gzip.compress(wasm.read_bytes(), 9, mtime=0))
+
+
+def part_rows(parts: list[Part]) -> list[tuple[str, int, int, int]]:
+    """The name, functions, bytes and gzipped bytes of each part; small ones together."""
+    large = [part for part in parts if part.size >= LEAST_BYTES]
+    others = Part("others", [body for part in parts if part.size < LEAST_BYTES for body in part.bodies])
+    return [(part.name, len(part.bodies), part.size, part.gzipped) for part in [*large, others]]
 
 
 def main() -> None:
     argparse.ArgumentParser(prog="scripts/bench size", description=__doc__).parse_args()
     COPY.mkdir(parents=True, exist_ok=True)
     copy()
-    whole, rest = size(ROOT), size(COPY)
+    whole, rest = size(ROOT, named=True), size(COPY)
     print("| Wasm, gzip -9 | bytes |\n|---|---|")
     for name, count in {"whole": whole, "without protocols": rest, "protocols": whole - rest}.items():
         print(f"| {name} | {count:,} |")
+    print("\n| part of the code | functions | bytes | gzip -9, alone |\n|---|---|---|---|")
+    named = ROOT / "target/wasm/named.wasm"
+    for name, functions, count, gzipped in part_rows(wasm_parts.parts(named.read_bytes())):
+        print(f"| `{name}` | {functions:,} | {count:,} | {gzipped:,} |")
 
 
 if __name__ == "__main__":
