@@ -14,7 +14,7 @@ from support import ROOT
 from support.athena import ask, event, put, saved_query
 
 SRC = ROOT / "src"
-WRITTEN = re.compile(r'line\.(?:text|json|time|date)\(\s*"(\w+)"')
+WRITTEN = re.compile(r'line\.\w+\(\s*"(\w+)"')
 
 
 def columns(aws: LocalAws, table: str, database: str = "headwater") -> list[str]:

@@ -34,7 +34,7 @@ A_DAY_AGO = f"{datetime.now(timezone.utc) - timedelta(days=1):%FT08:00:00.000Z}"
 
 def correct(worker: Worker) -> None:
     """Deploys the rules that let in what failed, on the same storage."""
-    time.sleep(1.5)  # sessions and ids are written a second after they change
+    time.sleep(3)  # sessions and ids are written at most a second after they change
     worker.kill()
     worker.settings = AFTER
     worker.restart()

@@ -79,12 +79,18 @@ def stream(unused_streams: Iterator[Stream], peer: FakeFirehose) -> Iterator[Str
 
 
 @pytest.fixture
-def hasty_stream(
+def hasty_streams(
     unused_hasty_streams: Iterator[Stream], peer: FakeFirehose
-) -> Iterator[Stream]:
-    """The same, for tests that run into the deadline."""
-    yield next(unused_hasty_streams)
+) -> Iterator[Iterator[Stream]]:
+    """Such streams, for tests that run into the deadline."""
+    yield unused_hasty_streams
     peer.behave()
+
+
+@pytest.fixture
+def hasty_stream(hasty_streams: Iterator[Stream]) -> Stream:
+    """One of them."""
+    return next(hasty_streams)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from local_aws import LocalAws
 from support.fake_firehose import FakeFirehose, Hang
+from support.waiting import wait_until
 from support.worker import PATIENT, Worker
 
 SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYzEXAMPLEKEY"
@@ -209,10 +210,14 @@ def test_settings_are_followed() -> None:
             assert worker.post(b'{"name":"a"}'.ljust(1_001)).status == 413
             assert not any("ip" in event for event in peer.events("events-mid"))
             peer.always(Hang(60))
-            # A busy machine makes one answer late, and not three in a row.
-            answers = [worker.post({"name": "a"}) for _ in range(3)]
-            assert [answer.status for answer in answers] == [503] * 3
-            assert min(answer.seconds for answer in answers) < 1
+
+            def is_refused_in_time() -> bool:
+                answer = worker.post({"name": "a"})
+                assert answer.status == 503
+                return answer.seconds < 1
+
+            # A busy machine makes an answer late, but not all of them.
+            wait_until(is_refused_in_time, 120)
 
 
 def test_a_wrong_secret_is_reported_after_the_first_beacon(aws: LocalAws) -> None:
@@ -221,7 +226,7 @@ def test_a_wrong_secret_is_reported_after_the_first_beacon(aws: LocalAws) -> Non
         answer = worker.post({"name": "a", "id": str(uuid4())})
 
         assert answer.status == 503
-        assert answer.seconds < 10, "it waited for the deadline"
+        assert answer.seconds < PATIENT["delivery_timeout_ms"] / 1_000, "it waited for the deadline"
         assert answer.retry_after >= 1
         ready = worker.ready()
         assert (ready.status, ready.json()["ready"]) == (503, False)
