@@ -7,8 +7,6 @@ use serde_json::{Map, Value};
 use super::data::is_json;
 use super::media_type;
 use crate::model::violation::{Code, Violation};
-use crate::pipeline::decode::ProtocolError;
-use crate::pipeline::decode::native::not_json;
 use crate::pipeline::decode::protocols::cut::quoted;
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::ProtocolRequest;
@@ -20,13 +18,16 @@ const PREFIX: &str = "ce-";
 /// request.
 const OF_BODY: [&str; 3] = ["data", "data_base64", "datacontenttype"];
 
+/// The member for a body that is not the JSON that it claims to be. No header has this name in an item.
+const BROKEN_DATA: &str = "ce-data";
+
 /// Whether the headers hold an event.
 pub fn is_binary(request: &ProtocolRequest<'_>) -> bool {
     request.headers.iter().any(|(name, _)| name.starts_with(PREFIX))
 }
 
 /// Returns the event in the JSON format.
-pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
+pub fn item(request: &ProtocolRequest<'_>) -> String {
     let mut members = String::new();
     let sent = request
         .headers
@@ -43,14 +44,19 @@ pub fn item(request: &ProtocolRequest<'_>) -> Result<String, ProtocolError> {
     if !request.content_type.is_empty() {
         parts::add_member(&mut members, "datacontenttype", &quoted(request.content_type));
     }
-    if let Some((name, data)) = data(request)? {
+    if let Some((name, data)) = data(request) {
         parts::add_member(&mut members, name, &data);
     }
-    Ok(format!("{{{members}}}"))
+    format!("{{{members}}}")
 }
 
-/// Checks the headers of an item that could not be decoded.
+/// Checks what of an item could not be decoded: a header, or its data.
 pub fn check(item: &Map<String, Value>) -> Result<(), BoxedViolation> {
+    if let Some(Value::String(text)) = item.get(BROKEN_DATA) {
+        json(text).map_err(|error| {
+            Violation::whole(Code::BadJson, format!("body is not JSON: {error}"))
+        })?;
+    }
     for (header, value) in item {
         if let (Some(name), Value::String(value)) = (header.strip_prefix(PREFIX), value) {
             decoded(name, value)?;
@@ -98,24 +104,25 @@ fn unescaped(inner: &str) -> String {
 }
 
 /// Returns the body as a member of the event, its name and its JSON; none if it is empty.
-fn data(request: &ProtocolRequest<'_>) -> Result<Option<(&'static str, String)>, ProtocolError> {
+fn data(request: &ProtocolRequest<'_>) -> Option<(&'static str, String)> {
     if request.body.is_empty() {
-        return Ok(None);
+        return None;
     }
     let Ok(text) = std::str::from_utf8(request.body) else {
         let encoded = base64_simd::STANDARD.encode_to_string(request.body);
-        return Ok(Some(("data_base64", quoted(&encoded))));
+        return Some(("data_base64", quoted(&encoded)));
     };
     let media_type = media_type(request.content_type);
-    let json = match is_json(&media_type) {
-        true => serde_json::from_str::<&RawValue>(text.trim_start_matches('\u{feff}')).map(Some),
-        false => Ok(None),
-    };
-    match json {
-        Ok(Some(data)) => Ok(Some(("data", data.get().to_owned()))),
-        Err(error) if !media_type.is_empty() => Err(not_json(error)),
-        Ok(None) | Err(_) => Ok(Some(("data", quoted(text)))),
-    }
+    Some(match is_json(&media_type).then(|| json(text)) {
+        Some(Ok(data)) => ("data", data.get().to_owned()),
+        // Kept as it was sent, so that the item fails in `check` with all its attributes.
+        Some(Err(_)) if !media_type.is_empty() => (BROKEN_DATA, quoted(text)),
+        Some(Err(_)) | None => ("data", quoted(text)),
+    })
+}
+
+fn json(text: &str) -> serde_json::Result<&RawValue> {
+    serde_json::from_str(text.trim_start_matches('\u{feff}'))
 }
 
 #[cfg(test)]
@@ -130,8 +137,7 @@ mod tests {
         let request =
             ProtocolRequest { headers: &headers, content_type, body, ..ProtocolRequest::default() };
         assert!(is_binary(&request));
-        let item = item(&request).map_err(|error| error.to_string())?;
-        let item: Value = serde_json::from_str(&item).unwrap();
+        let item: Value = serde_json::from_str(&item(&request)).unwrap();
         check(item.as_object().unwrap()).map_err(|violation| violation.message)?;
         Ok(item)
     }
@@ -174,7 +180,7 @@ mod tests {
             body: b"{\"total\":19.90}",
             ..ProtocolRequest::default()
         };
-        assert_eq!(item(&request).unwrap(), r#"{"id":"1","data":{"total":19.90}}"#);
+        assert_eq!(item(&request), r#"{"id":"1","data":{"total":19.90}}"#);
     }
 
     #[test]
@@ -201,7 +207,25 @@ mod tests {
         let headers = [("ce-id", "1"), ("ce-subject", "a%ff")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let request = ProtocolRequest { headers: &headers, ..ProtocolRequest::default() };
-        assert_eq!(item(&request).unwrap(), r#"{"id":"1","ce-subject":"a%ff"}"#);
+        assert_eq!(item(&request), r#"{"id":"1","ce-subject":"a%ff"}"#);
+    }
+
+    #[test]
+    fn an_item_keeps_its_attributes_beside_a_body_that_is_not_json() {
+        let headers = [("ce-id".to_owned(), "1".to_owned())];
+        let request = ProtocolRequest {
+            headers: &headers,
+            content_type: "application/json",
+            body: b"{\"total\":}",
+            ..ProtocolRequest::default()
+        };
+        let kept = r#"{"id":"1","datacontenttype":"application/json","ce-data":"{\"total\":}"}"#;
+        assert_eq!(item(&request), kept);
+        // As an item of its own, as a replay has it.
+        let violation = check(serde_json::from_str::<Value>(kept).unwrap().as_object().unwrap());
+        let violation = violation.unwrap_err();
+        assert_eq!(violation.code, Code::BadJson);
+        assert_eq!(violation.message, "body is not JSON: expected value at line 1 column 10");
     }
 
     #[test]

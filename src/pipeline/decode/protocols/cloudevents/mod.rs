@@ -33,7 +33,7 @@ pub fn items<'a>(
         return Err(ProtocolError::UnsupportedMediaType(media_type));
     }
     let texts = match !is_structured && binary::is_binary(request) {
-        true => vec![Cow::Owned(binary::item(request)?)],
+        true => vec![Cow::Owned(binary::item(request))],
         false => cut::one_or_more(request.text()?, limits)?,
     };
     let write_key = request.parameter("access_token").map(Cow::into_owned);
