@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ import botocore.exceptions
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
-from command_line import DONE, Parser, WrongUse, add_output, run, show_progress, waiting  # noqa: E402
+from command_line import DONE, Parser, WrongUse, add_output, let_reader_leave, run, show_progress, waiting  # noqa: E402
 from unconfigured_streams import BacklogUnknownError, dropped, forgotten, warning, warning_of_forgotten  # noqa: E402
 from smoke_test import SmokeTest, SmokeTestError, Place  # noqa: E402
 from stack import TEMPLATE, Change, Stack, StackError  # noqa: E402
@@ -526,8 +525,7 @@ def options() -> Parser:
 def deploy(arguments: argparse.Namespace) -> int:
     """The command, once its options are known."""
     if arguments.print_template:
-        # The reader may leave, as `head` does.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        let_reader_leave()
         print(template.body(arguments.template))
         return DONE
     check(arguments.env)

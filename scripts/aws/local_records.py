@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "lake"))
 
-from command_line import DONE, INTERRUPTED, Parser, positive, run, show_progress, waiting  # noqa: E402
+from command_line import DONE, INTERRUPTED, Parser, let_reader_leave, positive, run, show_progress, waiting  # noqa: E402
 from local_aws import DIRECTORY, PATIENCE_OF_COMMAND, Delivered, Kind, LocalAws, LocalAwsError  # noqa: E402
 
 # As `tail` does.
@@ -45,7 +44,7 @@ class Reader:
 
 
 def records(arguments: argparse.Namespace) -> int:
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    let_reader_leave()
     with waiting("waiting for the local AWS"):
         aws = LocalAws.running(arguments.dir.resolve(), PATIENCE_OF_COMMAND)
         reader = Reader(aws, "failed" if arguments.failed else "data", frozenset(arguments.name))

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import stat
 import sys
 import threading
@@ -97,6 +98,16 @@ def state_file(folder: Path, worker: str, *more: str) -> Path:
     """Where a command keeps how far it is with a worker."""
     host = re.sub(r"[^\w.-]", "_", urlsplit(worker).netloc)
     return folder / f"{'-'.join([host, *more])}.sqlite"
+
+
+def amount(number: int, unit: str) -> str:
+    """A number with its unit, which is one that takes an s."""
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+
+
+def let_reader_leave() -> None:
+    """Ends the program without a word if whoever reads its output leaves, as `head` does."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 GO_ON = "stopped; run it again to go on"

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from command_line import DONE, Parser, add_output, add_worker, bar, run, show_progress
+from command_line import DONE, Parser, add_output, add_worker, amount, bar, run, show_progress
 from worker_client import QUARANTINE, QUARANTINED, WorkerClient, WorkerError, json_of, unexpected
 
 
@@ -52,7 +52,7 @@ def _export(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"records": records, "files": rows, "directory": str(arguments.directory)}))
         elif rows and not arguments.quiet:
-            print(f"{records} records in {rows} files of {arguments.directory}")
+            print(f"{amount(records, 'record')} in {amount(rows, 'file')} of {arguments.directory}")
     if not rows and not arguments.json and not arguments.quiet:
         of_stream = f" of {arguments.stream}" if arguments.stream else ""
         print(f"nothing is quarantined{of_stream}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -24,7 +23,7 @@ import report
 import time_args
 import typed_views
 from chart import Chart
-from command_line import DONE, FOUND, INTERRUPTED, WRONG_USE, Parser, WrongUse, bar, show_progress, waiting
+from command_line import DONE, FOUND, INTERRUPTED, WRONG_USE, Parser, WrongUse, amount, bar, let_reader_leave, show_progress, waiting
 from objects import LakeError, default_sources
 from private_files import private_files, write_private
 from saved_queries import DIMENSIONS, Query, names, steps
@@ -139,8 +138,8 @@ def _print(
     now: datetime,
 ) -> None:
     with connect(question) as database:
-        # Who reads may leave off, as `head` does; nothing is asked of S3 any more.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # From here on nothing is asked of S3.
+        let_reader_leave()
         answer = database.sql(query.statement())
         if answer is None:
             raise LakeError("the query returns no result")
@@ -151,7 +150,7 @@ def _print(
                 rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchall()]
             chart.write(arguments.plot, query.title.removesuffix("."), rows, _footer(question, query, now))
             if not arguments.quiet:
-                print(f"{arguments.plot} shows {len(rows)} rows")
+                print(f"{arguments.plot} shows {amount(len(rows), 'row')}")
         else:
             answers.FORMS.get(arguments.form, answers.print_table)(answer)
         sys.stdout.flush()

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from command_line import amount
 from local_aws import LocalAws
 from support.cli import LAKE, OPERATOR_KEY, replay
 from support.fake_firehose import Fail, FakeFirehose, Hang
@@ -110,7 +111,7 @@ def test_quarantined_records_are_delivered_by_a_replay(
     files = list(directory.iterdir())
     assert (ended.returncode, ended.stdout) == (
         0,
-        f"2 records in {len(files)} files of {directory}\n",
+        f"2 records in {amount(len(files), 'file')} of {directory}\n",
     )
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -183,7 +184,7 @@ def test_what_waits_for_an_unnamed_stream_comes_out_and_through(
     files = list(directory.iterdir())
     assert (ended.returncode, ended.stdout) == (
         0,
-        f"2 records in {len(files)} files of {directory}\n",
+        f"2 records in {amount(len(files), 'file')} of {directory}\n",
     )
     assert old not in spills(worker)
     again = export_quarantine(worker.port, directory, stream=old)
@@ -219,7 +220,7 @@ def test_records_that_are_being_sent_are_exported_after_the_attempt(
     assert (answer.status, answer.json()["code"]) == (503, "stream_in_delivery")
     assert answer.retry_after < HOLD_SECONDS
     ended = export_quarantine(worker.port, tmp_path, stream=f"firehose:{old}")
-    assert (ended.returncode, ended.stdout) == (0, f"1 records in 1 files of {tmp_path}\n")
+    assert (ended.returncode, ended.stdout) == (0, f"1 record in 1 file of {tmp_path}\n")
 
 
 def test_a_worker_that_can_not_answer_says_so_at_once(peer: FakeFirehose) -> None:
