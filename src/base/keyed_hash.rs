@@ -1,7 +1,7 @@
 //! A hash under a random key, for tables of ids that clients choose.
 //!
-//! A client that does not know the key cannot choose ids that collide: any two have the same hash under
-//! one of 2^32 keys.
+//! A client that does not know the key cannot choose ids that collide: under a random key, two ids have the
+//! same hash with a probability of 2^-32.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};

@@ -8,8 +8,8 @@
 //!
 //! Memory is bounded: if there are too many devices to count, each count is reduced by one. So a
 //! count can be too low, by at most the events of the minute divided by [`DeviceRates::MAX_DEVICES`],
-//! and never too high: no device overflows by mistake. A reduction takes one
-//! event back from each counted device, so those of a minute visit no more devices than it had events.
+//! and never too high: no device overflows by mistake. A reduction takes one event back from each
+//! counted device, so those of a minute visit no more devices than it had events.
 //! Source: Misra, Gries, "Finding Repeated Elements", 1982.
 
 use std::collections::{BTreeSet, HashMap};

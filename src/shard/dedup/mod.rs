@@ -406,7 +406,7 @@ impl DedupWindow {
                 break;
             }
             ids.reserve(of_tick.ids.len());
-            ids.extend(of_tick.ids.iter());
+            ids.extend(of_tick.ids.to_sorted());
             newest = newest.max(of_tick.newest);
             ticks.push(*tick);
         }
@@ -435,8 +435,7 @@ impl DedupWindow {
         if ids.len() == 0 || (ids.len() < self.policy.run_ids() && !has_waited) {
             return Ok(false);
         }
-        let (mut ids, newest) = (ids.iter().collect::<Vec<u128>>(), *newest);
-        ids.sort_unstable();
+        let (ids, newest) = (ids.to_sorted(), *newest);
         let (filter, journal_from) = (IdFilter::of(&ids), self.journal.begin_row());
         self.write_run(storage, &ids, newest, IdScope::Filtered { filter, journal_from })?;
         self.untimed = InsertedIds::new(self.hash_key);
@@ -599,7 +598,7 @@ impl DedupWindow {
         let first_ahead = policy.tick_of(self.latest_timed(now)).saturating_add(1);
         for (_, ahead) in self.recent.split_off(&first_ahead) {
             self.recent_len = self.recent_len.saturating_sub(ahead.ids.len());
-            for number in ahead.ids.iter() {
+            for number in ahead.ids.to_sorted() {
                 let key = DedupKey { number, made_at: 0 };
                 if self.untimed.insert(&key, ahead.newest) {
                     self.journal.append(&key, policy.span_ms(), now);
