@@ -75,7 +75,7 @@ impl HttpError for ApiError {
         match self {
             Self::Ingest(error) => error.retry_after_s(),
             Self::InspectorUnavailable | Self::ShardUnavailable(_) => Some(1),
-            Self::StreamInDelivery(_) => Some(2),
+            Self::StreamInDelivery(_) => Some(3),
             _ => None,
         }
     }
