@@ -101,12 +101,12 @@ def state_file(folder: Path, worker: str, *more: str) -> Path:
 
 
 def amount(number: int, unit: str) -> str:
-    """A number with its unit, which is one that takes an s."""
+    """A number and its unit: 1 row, 2 rows."""
     return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
 def let_reader_leave() -> None:
-    """Ends the program without a word if whoever reads its output leaves, as `head` does."""
+    """Ends the program without a word if the reader of its output leaves, as `head` does."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 

@@ -26,7 +26,7 @@ PROMPT, MORE = "query> ", "  ...> "
 ENDS = {"exit", "quit", "\\q"}
 LISTS = {"help", "list", "?", "\\d"}
 # What SQL of several lines begins with.
-SQL = {"describe", "explain", "from", "pivot", "select", "show", "summarize", "table", "unpivot", "values", "with"}
+SQL = {"call", "desc", "describe", "explain", "from", "pivot", "pragma", "select", "show", "summarize", "table", "unpivot", "values", "with"}
 RANGES = ["7d", "4w", "today", "yesterday"]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -179,12 +180,21 @@ def _report(arguments: argparse.Namespace) -> None:
                 answer = database.sql(query.statement())
                 found.append(report.Answered(name, query.title, query.chart, answer.columns, answer.fetchall()))
                 counting.update()
-            text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found, arguments.range)
+            text = report.page("Headwater: all answers", _footer(question, Query.saved("visitors"), now), found, _asked(arguments))
         write_private(path, text.encode())
         if not arguments.quiet:
             print(f"{path} has {len(found)} answers, {len(text.encode()) / 1000:.0f} kB")
 
     _again_if_damaged(question, write)
+
+
+def _asked(arguments: argparse.Namespace) -> str:
+    """The range and the options that ask another query about the same events."""
+    times = {"--since": arguments.since, "--until": arguments.until}
+    words = [arguments.range] if arguments.range else [f"{option}={at.isoformat(timespec='seconds')}" for option, at in times.items() if at]
+    for option, given in (("--source", arguments.source), ("--tenant", arguments.tenant)):
+        words += [word for each in given for word in (option, each)]
+    return shlex.join([*words, "--bots"] if arguments.bots else words)
 
 
 def _athena_views(arguments: argparse.Namespace) -> None:

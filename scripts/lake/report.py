@@ -70,7 +70,7 @@ class Answered:
 
 
 def page(title: str, footer: str, answers: Sequence[Answered], asked: str = "") -> str:
-    """The page of these answers, each a section; `asked` is the range, as one asks for the rest of an answer."""
+    """The page of these answers, each a section; `asked` are the words that ask a query about the same events."""
     links = "\n".join(f'<a href="#{each.name}">{_words(each.name)}</a>' for each in answers)
     sections = "\n".join(_section(each, asked) for each in answers)
     return f"""<!doctype html>

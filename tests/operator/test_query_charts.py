@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 import sys
 from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
@@ -87,8 +88,23 @@ def test_a_report_has_all_answers_on_a_small_page_that_runs_nothing(
     assert policy and policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     footer = f"{DAY} 00:00 to 2026-11-22 00:00 UTC · all tenants · bots left out"
     assert page.words.count(footer) == 2
-    assert f"50 more rows: scripts/query visitors {DAY}..2026-11-22" in page.words
+    assert f"50 more rows: scripts/query visitors {DAY}..2026-11-22 --source {lake}" in page.words
     assert "prefers-color-scheme: dark" in text and 'name="viewport"' in text
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("--week", "7d"),
+        ("4w --bots", "4w --bots"),
+        ("--since 2026-11-20 --until 2026-11-21T08:00+01:00", "--since=2026-11-20T00:00:00+00:00 --until=2026-11-21T07:00:00+00:00"),
+        ("--tenant a --tenant 'b c' --source x", "--source x --tenant a --tenant 'b c'"),
+    ],
+)
+def test_a_report_names_what_asks_for_the_rest(words: str, asked: str) -> None:
+    given = program._arguments([program.REPORT, *shlex.split(words)])
+    assert program._asked(given) == asked
+    program._arguments(["visitors", *shlex.split(asked)])
 
 
 def test_a_chart_is_a_vector_graphic_that_runs_nothing(ask: Asking, tmp_path: Path) -> None:
