@@ -207,6 +207,7 @@ def test_records_that_are_being_sent_are_exported_after_the_attempt(
     peer.always(Fail(500, "InternalFailure"), old)
     assert worker.post({"name": "page_view", "device_id": "ada"}).status == 204
     worker.kill()
+    peer.wait_for_killed()
     worker.settings = today
     # Each attempt takes as long as it may: no answer comes within its deadline.
     peer.always(Hang(60, Fail(500, "InternalFailure")), old)

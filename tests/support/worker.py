@@ -186,6 +186,15 @@ class Worker:
         """What all objects that were ever asked are stored in, a file each."""
         return sorted(self._directory.glob(".wrangler/state/v3/do/*/*.sqlite"))
 
+    def wait_for_checkpoint(self) -> None:
+        """Waits until every shard that was ever asked has stored ids that it has seen."""
+
+        def is_stored() -> bool:
+            databases = self.databases()
+            return databases != [] and all(map(_has_seen_ids, databases))
+
+        wait_until(is_stored, problem=lambda: "no shard has written a checkpoint")
+
     @property
     def log(self) -> str:
         """What wrangler and the worker have logged so far."""
@@ -399,6 +408,12 @@ def _is_of_a_shard(database: Path) -> bool:
     with contextlib.closing(sqlite3.connect(database)) as opened:
         found = opened.execute("SELECT count(*) FROM sqlite_master WHERE name = 'device_pages'")
         return found.fetchone()[0] > 0
+
+
+def _has_seen_ids(database: Path) -> bool:
+    """Whether a checkpoint with ids is in a shard's database."""
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        return opened.execute("SELECT count(*) FROM seen_journal").fetchone()[0] > 0
 
 
 def _end_group(leader: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,6 @@ Each gets every event of the route. While one fails, the other has its events at
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,7 +131,7 @@ def test_an_event_that_one_stream_lacks_is_sent_again_only_to_that_one(
     assert (copies(peer, LAKE), copies(peer, ORDERS)) == (once(sent), Counter())
 
     # The copies that the lake has are remembered across a crash.
-    time.sleep(3)
+    worker.wait_for_checkpoint()
     worker.kill()
     peer.wait_for_killed()
     peer.behave()

@@ -245,6 +245,24 @@ def test_a_sender_of_cloudevents_is_let_in(worker: Worker) -> None:
     assert answer.headers["webhook-allowed-rate"] == "*"
 
 
+def test_an_event_in_headers_keeps_them_if_its_body_is_not_json(worker: Worker, peer: FakeFirehose) -> None:
+    event_id = str(uuid4())
+    attributes = {"ce-specversion": "1.0", "ce-id": event_id, "ce-source": "/shop", "ce-type": "com.shop.order.paid"}
+    sent = {**attributes, "content-type": "application/json", "authorization": "Bearer pk_shop"}
+    before = set(kept(peer))
+
+    answer = worker.request("POST", "/v1/cloudevents", b'{"total": }', sent)
+
+    assert (answer.status, answer.body) == (204, b"")
+    (new,) = set(kept(peer)) - before
+    failed = kept(peer)[new]
+    assert (failed["code"], failed["original_format"]) == ("bad_json", "cloudevents")
+    item = json.loads(failed["original"])
+    assert (item["id"], item.pop("ce-data")) == (event_id, '{"total": }')
+    assert replay(worker, failed, json.dumps({**item, "data": {"total": 7}})).status == 204
+    assert data(peer)[event_id]["props"] == {"total": 7}
+
+
 def test_an_anonymous_tracker_leaves_no_address(worker: Worker, peer: FakeFirehose) -> None:
     found = {}
     for name in ("sp-anonymous", "x-other"):

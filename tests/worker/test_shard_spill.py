@@ -39,14 +39,14 @@ from support.worker import Answer
 
 DEADLINE_S = 1.0
 SILENCE = Hang(4, Cut(Effect.NONE))
-# Far longer than any answer takes on a busy machine.
-LONG_S = 40.0
+# No busy machine takes as long for an answer that waits for nothing else than a deadline.
+BUSY_S = 15.0
 
 # How a stream may take nothing, and what the operator is reported for it.
 WAYS: dict[str, tuple[Behaviour, str]] = {
     "errors": (Fail(500, "InternalFailure"), "InternalFailure"),
     "throttles": (Fail(400, "ThrottlingException"), "ThrottlingException"),
-    "is silent": (Hang(LONG_S, Cut(Effect.NONE)), "timed_out"),
+    "is silent": (Hang(4 * BUSY_S, Cut(Effect.NONE)), "timed_out"),
     "cuts": (Cut(Effect.NONE), "unreachable"),
     "is not there": (Cut(Effect.NONE), "unreachable"),
     "answers nonsense": (WrongLength(), "unknown_answer"),
@@ -196,8 +196,7 @@ def test_a_spilled_event_is_acknowledged_once_it_is_stored(
 ) -> None:
     first, second = outage.answers[way]
     assert (first.status, second.status) == (204, 204)
-    # New records of the stream wait behind those, and nobody for them.
-    assert max(first.seconds, second.seconds) < LONG_S, "it waited for the stream"
+    assert max(first.seconds, second.seconds) < BUSY_S, "it waited for the stream"
 
 
 @pytest.mark.parametrize("way", WAYS)
