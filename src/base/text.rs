@@ -10,7 +10,7 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     };
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
     for byte in bytes {
-        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
     }
     String::from_utf8(text).unwrap_or_default()
 }
@@ -32,7 +32,7 @@ pub fn bytes_of_hexadecimal(digits: &str) -> Option<[u8; 32]> {
 /// Returns one step of a JSON Pointer (RFC 6901): a slash and the escaped `key`, cut as by
 /// [`truncate_for_display`].
 pub fn escape_json_pointer(key: &str) -> String {
-    format!("/{}", pointer_step(&truncate_for_display(key)))
+    ["/", &pointer_step(&truncate_for_display(key))].concat()
 }
 
 /// Escapes `key` as a step of a JSON Pointer.
@@ -43,9 +43,18 @@ pub fn pointer_step(key: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns where three bytes are first in `text`. To prepare a search, as `str::find` does, takes longer than
+/// to read a short text.
+pub fn find_three(text: &str, three: &[u8; 3]) -> Option<usize> {
+    text.as_bytes().windows(3).position(|window| window == three)
+}
+
 /// Cuts `text` after 100 characters and adds an ellipsis.
 pub fn truncate_for_display(text: &str) -> String {
     const MAX_CHARS: usize = 100;
+    if text.len() <= MAX_CHARS {
+        return text.to_owned();
+    }
     match text.char_indices().nth(MAX_CHARS) {
         None => text.to_owned(),
         Some((cut, _)) => format!("{}…", text.get(..cut).unwrap_or_default()),
@@ -97,6 +106,13 @@ mod tests {
             ["", cut, &format!("{digits}0"), &format!("+{cut}"), &format!("ä{}", &cut[1..])]
         {
             assert_eq!(bytes_of_hexadecimal(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn three_bytes_are_found_where_str_finds_them() {
+        for text in ["", "//", "://", "a://b://", "a:/b:/", "::///", "é://", "x:"] {
+            assert_eq!(find_three(text, b"://"), text.find("://"), "{text}");
         }
     }
 

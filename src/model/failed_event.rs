@@ -4,6 +4,7 @@
 //! failed event must always hold at least one violation, and enough of the original to send it
 //! again.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -87,6 +88,19 @@ impl PayloadFormat {
     /// The formats of the native protocol.
     const NATIVE: [Self; 5] = [Self::Beacon, Self::Query, Self::Body, Self::GzipBody, Self::Record];
 
+    /// Returns the name that failed events have.
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Beacon => "beacon",
+            Self::Query => "query",
+            Self::Body => "body",
+            Self::GzipBody => "gzip_body",
+            Self::Record => "record",
+            Self::Item(protocol) => protocol.name(),
+            Self::ProtocolBody(protocol) => return [protocol.name(), OF_BODY].concat().into(),
+        })
+    }
+
     fn parse(name: &str) -> Option<Self> {
         let native = Self::NATIVE.into_iter().find(|format| format.to_string() == name);
         let of_item = || Protocol::of_name(name).map(Self::Item);
@@ -98,15 +112,7 @@ impl PayloadFormat {
 /// Writes the name that failed events have.
 impl fmt::Display for PayloadFormat {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Beacon => "beacon",
-            Self::Query => "query",
-            Self::Body => "body",
-            Self::GzipBody => "gzip_body",
-            Self::Record => "record",
-            Self::Item(protocol) => protocol.name(),
-            Self::ProtocolBody(protocol) => return write!(formatter, "{protocol}{OF_BODY}"),
-        })
+        formatter.write_str(&self.name())
     }
 }
 

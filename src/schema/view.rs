@@ -57,7 +57,7 @@ impl View<'_> {
             Self::Bool(_) => Types::BOOLEAN,
             // Most numbers have no point and no exponent.
             Self::Number(text)
-                if !text.bytes().any(|byte| b".eE".contains(&byte))
+                if text.bytes().all(|byte| !matches!(byte, b'.' | b'e' | b'E'))
                     || ExactNumber::read(text).is_integer() =>
             {
                 Types::INTEGER

@@ -54,7 +54,8 @@ impl<'a> Cursor<'a> {
 
     /// Steps over `byte` if it is next.
     pub fn takes(&mut self, byte: u8) -> bool {
-        let is_next = self.peek() == Some(byte);
+        // Most texts have no white space.
+        let is_next = self.rest().first() == Some(&byte) || self.peek() == Some(byte);
         if is_next {
             self.step();
         }
@@ -90,6 +91,11 @@ impl<'a> Cursor<'a> {
     /// Steps over a number, and returns its text.
     pub fn number(&mut self) -> Option<&'a str> {
         let (rest, start) = (self.rest(), self.at);
+        // Dense arrays have many numbers of one digit.
+        if let [b'0'..=b'9', b',' | b']' | b'}', ..] = rest {
+            self.step();
+            return self.text.get(start..self.at);
+        }
         let digits = digits_len(rest, 0);
         // Most numbers are integers without a sign.
         let is_integer = (digits == 1 || digits > 1 && rest.first() != Some(&b'0'))

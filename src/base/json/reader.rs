@@ -246,6 +246,9 @@ fn number(cursor: &mut Cursor<'_>, place: JsonPlace<'_>) -> Result<Value, Stop> 
     if let Some(plain) = plain(digits) {
         return Ok(Value::from(plain));
     }
+    if let Some(negative) = digits.strip_prefix('-').and_then(plain).and_then(negative) {
+        return Ok(Value::from(negative));
+    }
     let number = digits.parse().map_err(|_| Stop::Syntax)?;
     match is_finite(&number) {
         true => Ok(Value::Number(number)),
@@ -263,6 +266,11 @@ fn plain(digits: &str) -> Option<u64> {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
         Some(value.wrapping_mul(10).wrapping_add(u64::from(digit)))
     })
+}
+
+/// Returns the negative of a number from 1 on; `-0` is not written as `0`.
+fn negative(number: u64) -> Option<i64> {
+    i64::try_from(number).ok()?.checked_neg().filter(|negative| *negative < 0)
 }
 
 /// As [`check_syntax`], but a text without an error costs less.

@@ -38,9 +38,9 @@ pub fn failure(
     line.json("code", Some(violations.first.code));
     line.text("pointer", Some(&violations.first.pointer));
     line.text("message", Some(&violations.first.message));
-    line.json("violations", Some(violations));
+    line.violations("violations", violations);
     line.repairs("repairs", repairs);
-    line.json("original_format", Some(original.form));
+    line.text("original_format", Some(&original.form.name()));
     line.json("original_bytes", Some(original.bytes.len().max(original.withheld)));
     line.json("original_withheld", (original.withheld > 0).then_some(true));
     line.text("original", text.filter(|_| original.withheld == 0));

@@ -7,11 +7,13 @@ use std::cell::RefCell;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::base::json::scan::is_unescaped;
 use crate::base::timestamp::rfc3339;
 use crate::model::consent::PrivacySignal;
 use crate::model::repairs::{Repair, Repairs};
+use crate::model::violation::{Violation, Violations};
 
 /// Most lines are shorter, so that few are reallocated.
 const USUAL_BYTES: usize = 2_048;
@@ -108,9 +110,9 @@ impl JsonLineWriter {
             before = b',';
             match repair {
                 Repair { rule, pointer, length: None, original: None } => {
-                    self.bytes.extend_from_slice(b"{\"rule\":");
+                    self.append(b"{\"rule\":");
                     self.string(rule);
-                    self.bytes.extend_from_slice(b",\"pointer\":");
+                    self.append(b",\"pointer\":");
                     self.string(pointer);
                     self.bytes.push(b'}');
                 }
@@ -118,6 +120,72 @@ impl JsonLineWriter {
             }
         }
         self.bytes.push(b']');
+    }
+
+    /// Writes the violations of a failed event.
+    pub fn violations(&mut self, column: &str, violations: &Violations) {
+        self.open(column);
+        let mut before = b'[';
+        for Violation { code, pointer, message, rule, found } in violations.iter() {
+            self.bytes.push(before);
+            before = b',';
+            self.append(b"{\"code\":");
+            self.value(code);
+            self.append(b",\"pointer\":");
+            self.string(pointer);
+            self.append(b",\"message\":");
+            self.string(message);
+            for (key, text) in [(b",\"rule\":".as_slice(), rule), (b",\"found\":", found)] {
+                if let Some(text) = text {
+                    self.append(key);
+                    self.string(text);
+                }
+            }
+            self.bytes.push(b'}');
+        }
+        self.bytes.push(b']');
+    }
+
+    /// Writes an object as it was read. The protocol limits its depth.
+    pub fn object(&mut self, column: &str, object: Option<&Map<String, Value>>) {
+        if let Some(object) = object {
+            self.open(column);
+            self.members(object);
+        }
+    }
+
+    fn members(&mut self, members: &Map<String, Value>) {
+        self.bytes.push(b'{');
+        for (index, (name, member)) in members.iter().enumerate() {
+            if index > 0 {
+                self.bytes.push(b',');
+            }
+            self.string(name);
+            self.bytes.push(b':');
+            self.any(member);
+        }
+        self.bytes.push(b'}');
+    }
+
+    fn any(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.append(b"null"),
+            Value::Bool(true) => self.append(b"true"),
+            Value::Bool(false) => self.append(b"false"),
+            Value::Number(number) => self.append(number.as_str().as_bytes()),
+            Value::String(text) => self.string(text),
+            Value::Array(items) => {
+                self.bytes.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        self.bytes.push(b',');
+                    }
+                    self.any(item);
+                }
+                self.bytes.push(b']');
+            }
+            Value::Object(members) => self.members(members),
+        }
     }
 
     fn string(&mut self, text: &str) {
@@ -134,7 +202,10 @@ impl JsonLineWriter {
         self.bytes.push(b'"');
         for byte in text.bytes() {
             match byte {
-                b'"' | b'\\' => self.bytes.extend_from_slice(&[b'\\', byte]),
+                b'"' | b'\\' => {
+                    self.bytes.push(b'\\');
+                    self.bytes.push(byte);
+                }
                 // Others are rare.
                 ..b' ' => {
                     self.bytes.truncate(start);
@@ -188,6 +259,20 @@ impl JsonLineWriter {
         self.bytes.push(b'"');
     }
 
+    /// Adds bytes as they are. A call that copies a few of them takes longer than to store them, most of all in
+    /// Wasm.
+    fn append(&mut self, bytes: &[u8]) {
+        const FEW: usize = 16;
+        if bytes.len() > FEW {
+            return self.bytes.extend_from_slice(bytes);
+        }
+        let (eights, rest) = bytes.as_chunks::<8>();
+        eights.iter().for_each(|eight| self.bytes.extend(*eight));
+        let (fours, rest) = rest.as_chunks::<4>();
+        fours.iter().for_each(|four| self.bytes.extend(*four));
+        rest.iter().for_each(|byte| self.bytes.push(*byte));
+    }
+
     fn value(&mut self, value: &(impl Serialize + ?Sized)) {
         if let Err(problem) = serde_json::to_writer(&mut self.bytes, value) {
             self.problem.get_or_insert(problem);
@@ -202,6 +287,7 @@ mod tests {
 
     use super::*;
     use crate::model::repairs::Originals;
+    use crate::model::violation::Code;
 
     fn written(write: impl FnOnce(&mut JsonLineWriter)) -> String {
         let mut line = JsonLineWriter::new();
@@ -254,7 +340,50 @@ mod tests {
         assert_eq!(line, format!("{{\"a\":{expected}}}\n"));
     }
 
+    #[test]
+    fn violations_are_written_as_serde_json_writes_them() {
+        let plain = Violation::of_field(Code::WrongType, "a\"/b", "a \"text\"\n");
+        let of_schema = Violation {
+            rule: Some("type"),
+            found: Some("array"),
+            ..Violation::whole(Code::NoMatch, "is none")
+        };
+        let without_value = Violation { found: None, ..of_schema.clone() };
+        for rest in [vec![], vec![of_schema, without_value]] {
+            let violations = Violations::new(plain.clone(), rest);
+            let expected = serde_json::to_string(&violations).unwrap();
+            let line = written(|line| line.violations("a", &violations));
+            assert_eq!(line, format!("{{\"a\":{expected}}}\n"));
+        }
+    }
+
+    /// Any value of a few levels.
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            "-?[1-9][0-9]{0,20}(\\.[0-9]{1,3})?(e-?[0-9]{1,2})?"
+                .prop_map(|digits| Value::Number(digits.parse().unwrap())),
+            "[ -~é😀\"\\\\\x00\x1f\x7f]{0,20}".prop_map(Value::String),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                proptest::collection::btree_map("[a-z\"é]{0,3}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
+        #[test]
+        fn an_object_is_written_as_serde_json_writes_it(value in values()) {
+            let object = Map::from_iter([("a".to_owned(), value.clone()), ("b".to_owned(), value)]);
+            let line = written(|line| line.object("c", Some(&object)));
+            let expected = serde_json::to_string(&object).unwrap();
+            prop_assert_eq!(line, format!("{{\"c\":{expected}}}\n"));
+        }
+
         #[test]
         fn a_text_is_written_as_serde_json_writes_it(text in "[ -~é😀\"\\\\\x00\x1f\x7f\u{2028}]{0,40}") {
             let line = written(|line| line.text("a", Some(&text)));

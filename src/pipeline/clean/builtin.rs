@@ -195,8 +195,8 @@ fn texts(value: &mut Value, at: At<'_>, repairs: &mut Repairs) {
                 return;
             };
             let mut original = Some(Value::String(std::mem::replace(text, cleaned)));
-            for repair in done {
-                repairs.add(repair, || at.pointer(), original.take());
+            for repair in done.iter() {
+                repairs.add(*repair, || at.pointer(), original.take());
             }
         }
         Value::Array(items) => {

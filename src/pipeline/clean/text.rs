@@ -4,6 +4,8 @@
 //! Line feeds and tabs inside a text are content and stay. Cleaning a clean text changes nothing:
 //! an escape is decoded only if the result can't form another escape.
 
+use std::borrow::Cow;
+
 pub const TRIM: &str = "trim";
 pub const CONTROL_CHARACTERS: &str = "control_characters";
 /// Escapes such as `\x22` were decoded.
@@ -17,7 +19,7 @@ const LOGGED_QUOTE: &str = r"\x22";
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cleaned {
     pub text: String,
-    pub repairs: Vec<&'static str>,
+    pub repairs: Cow<'static, [&'static str]>,
 }
 
 /// Returns the clean form of `text`, if it differs.
@@ -28,31 +30,27 @@ pub fn cleaned(text: &str) -> Option<Cleaned> {
     // The most frequent repair is the only one of such a text.
     let bare = text.trim_matches([' ', '\n', '\t']);
     if is_plain(bare) {
-        return Some(Cleaned { text: bare.to_owned(), repairs: vec![TRIM] });
+        return Some(Cleaned { text: bare.to_owned(), repairs: Cow::Borrowed(&[TRIM]) });
     }
-    let mut cleaned = Cleaned { text: String::new(), repairs: Vec::new() };
+    let mut repairs = Vec::new();
     // The order matters: no step leaves work for an earlier one.
     let mut current = text;
     let stripped: String;
     if current.contains(is_unwanted) {
         stripped = current.replace(is_unwanted, "");
         current = &stripped;
-        cleaned.repairs.push(CONTROL_CHARACTERS);
+        repairs.push(CONTROL_CHARACTERS);
     }
     let unescaped = current.contains('\\').then(|| unescaped(current)).flatten();
     if let Some(unescaped) = &unescaped {
         current = unescaped;
-        cleaned.repairs.push(HEX_QUOTE);
+        repairs.push(HEX_QUOTE);
     }
     let trimmed = current.trim();
     if trimmed.len() < current.len() {
-        cleaned.repairs.push(TRIM);
+        repairs.push(TRIM);
     }
-    if cleaned.repairs.is_empty() {
-        return None;
-    }
-    cleaned.text = trimmed.to_owned();
-    Some(cleaned)
+    (!repairs.is_empty()).then(|| Cleaned { text: trimmed.to_owned(), repairs: repairs.into() })
 }
 
 /// Whether `text` certainly needs no repair, as most don't. Checks eight bytes at a time, since
@@ -174,7 +172,7 @@ mod tests {
             (r"\\x22", r#"\""#, &[HEX_QUOTE]),
         ];
         for (text, expected, repairs) in cases {
-            let expected = Cleaned { text: expected.to_owned(), repairs: repairs.to_vec() };
+            let expected = Cleaned { text: expected.to_owned(), repairs: repairs.to_vec().into() };
             assert_eq!(cleaned(text), Some(expected), "{text:?}");
         }
     }
@@ -217,7 +215,7 @@ mod tests {
             if trimmed.len() < bare.len() {
                 repairs.push(TRIM);
             }
-            let expected = Cleaned { text: trimmed.to_owned(), repairs };
+            let expected = Cleaned { text: trimmed.to_owned(), repairs: repairs.into() };
             let expected = (!expected.repairs.is_empty()).then_some(expected);
             prop_assert_eq!(cleaned(&text), expected);
         }

@@ -8,6 +8,7 @@
 
 use chrono::{DateTime, Timelike, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::base::url::split_scheme;
 use crate::model::consent::PrivacySignal;
@@ -69,6 +70,12 @@ impl ColumnWriter {
         }
     }
 
+    fn object(&mut self, column: Column, object: Option<&Map<String, Value>>) {
+        if self.choice.keeps(column) {
+            self.line.object(column.name(), object);
+        }
+    }
+
     /// Writes the columns that the events of a request share. Those of the second event are kept for
     /// the others, so that a lone event costs no copy.
     #[inline(never)]
@@ -78,15 +85,25 @@ impl ColumnWriter {
         enriched: &EnrichedEvent<'_>,
         write: &dyn Fn(&mut Self),
     ) {
-        let (is_first, stripped) = (enriched.event_index == 0, enriched.stripped);
-        if !is_first && columns.add_to(&mut self.line, &stripped) {
+        match enriched.event_index {
+            0 => write(self),
+            _ => self.of_request(columns, enriched.stripped, write),
+        }
+    }
+
+    /// Writes the columns that lines of a request share, and keeps them.
+    pub(super) fn of_request(
+        &mut self,
+        columns: &SharedColumns,
+        stripped: Option<PrivacySignal>,
+        write: &dyn Fn(&mut Self),
+    ) {
+        if columns.add_to(&mut self.line, &stripped) {
             return;
         }
         let start = self.line.written();
         write(self);
-        if !is_first {
-            columns.keep(&self.line, start, stripped);
-        }
+        columns.keep(&self.line, start, stripped);
     }
 
     /// Whether columns are written that a view derives from the column `source`.
@@ -177,8 +194,8 @@ pub(super) fn of_event(
     line.json(Column::Historical, facts.historical.then_some(true));
     line.repairs(Column::Repairs, &enriched.repairs);
     line.json(Column::SampleRate, sample.map(SampleRate::share));
-    line.json(Column::Props, event.props.as_ref());
-    line.json(Column::Metadata, event.metadata.as_ref());
+    line.object(Column::Props, event.props.as_ref());
+    line.object(Column::Metadata, event.metadata.as_ref());
     let mut line = line.into_line();
     for (key, value) in partitions(event) {
         line.text(&format!("metadata_{key}"), Some(value));

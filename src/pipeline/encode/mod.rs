@@ -3,7 +3,7 @@
 pub mod columns;
 
 use crate::model::device_key::DeviceKey;
-use crate::model::event::DeviceId;
+use crate::model::event::{DeviceId, EventId};
 use crate::model::failed_event::FailedEvent;
 use crate::model::record::column::{Column, ColumnChoice};
 use crate::model::record::failed::{failure, parts};
@@ -53,10 +53,12 @@ fn failed_columns(failed: &FailedEvent, facts: &RequestFacts<'_>) -> JsonLineWri
     let device_id = envelope.device_id.as_ref().filter(|_| stripped.is_none());
     let mut line = ColumnWriter::new(ColumnChoice::default());
     line.json(Column::Version, Some(VERSION));
-    line.json(Column::EventId, Some(failed.event_id));
+    line.text(Column::EventId, Some(failed.event_id.text(&mut EventId::buffer())));
     line.text(Column::Tenant, Some(&failed.tenant));
     line.text(Column::Name, failed.name.as_deref());
-    columns::received(&mut line, facts, *stripped);
+    line.of_request(&facts.failed_columns, *stripped, &|line| {
+        columns::received(line, facts, *stripped);
+    });
     line.time(Column::SentAt, envelope.sent_at);
     line.text(Column::DeviceId, device_id.map(DeviceId::as_str));
     line.json(Column::IdentifiersRemoved, *stripped);

@@ -166,6 +166,8 @@ pub struct RequestFacts<'a> {
     /// The columns of these facts, and those of the client, once they are written.
     pub received_columns: SharedColumns,
     pub client_columns: SharedColumns,
+    /// The columns of these facts in failed events, which have all of them.
+    pub failed_columns: SharedColumns,
 }
 
 /// Returns how far a time zone was ahead of UTC at `at`, in minutes; `now` is its offset on
@@ -227,6 +229,7 @@ pub fn facts<'a>(
         last_visit: page_context::PageCache::default(),
         received_columns: SharedColumns::default(),
         client_columns: SharedColumns::default(),
+        failed_columns: SharedColumns::default(),
     }
 }
 

@@ -126,10 +126,13 @@ pub fn consent(fields: &Map<String, Value>) -> Option<Consent> {
 /// Guesses the consent in bytes that are no readable beacon: denied if they contain
 /// both `consent` and `denied`.
 pub fn consent_in(bytes: &[u8]) -> Option<Consent> {
-    let holds = |word: &str| {
-        bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    let holds = |word: &[u8]| {
+        let is_first =
+            |window: &[u8]| window.first().map(u8::to_ascii_lowercase).as_ref() == word.first();
+        let is_word = |window: &[u8]| is_first(window) && window.eq_ignore_ascii_case(word);
+        bytes.windows(word.len()).any(is_word)
     };
-    (holds("consent") && holds("denied")).then_some(Consent::Denied)
+    (holds(b"consent") && holds(b"denied")).then_some(Consent::Denied)
 }
 
 /// The fields that identify a device or a person.

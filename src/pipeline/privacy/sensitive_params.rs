@@ -180,6 +180,9 @@ impl SensitiveParams {
     }
 
     fn has(&self, name: &str) -> bool {
+        if name.is_empty() {
+            return false;
+        }
         let mut buffer = [0; MAX_NAME_CHARS];
         let mut length = 0_usize;
         for letter in letters(name) {
@@ -213,7 +216,7 @@ impl SensitiveParams {
 
 /// Orders shorter names first: most differ in length, and the others in their first letters.
 fn by_length(a: &[u8], b: &[u8]) -> Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.iter().cmp(b))
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// Returns the bytes of a name that count, in lower case.

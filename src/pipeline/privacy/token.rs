@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use crate::base::text::find_three;
+
 /// The least length of a random text, in bytes.
 pub const MIN_RANDOM_BYTES: usize = 20;
 
@@ -79,8 +81,8 @@ pub fn without_tokens<'a>(text: &'a str, removed: &str) -> Cow<'a, str> {
     if text.len() < MIN_JWT_BYTES {
         return Cow::Borrowed(text);
     }
-    while let Some((before, _)) = rest.split_once("eyJ") {
-        let from = rest.get(before.len()..).unwrap_or_default();
+    while let Some(start) = find_three(rest, b"eyJ") {
+        let (before, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
         let of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
         let end = from.find(|c| !of_token(c)).unwrap_or(from.len());
         let (word, behind) = from.split_at_checked(end).unwrap_or((from, ""));
@@ -90,8 +92,11 @@ pub fn without_tokens<'a>(text: &'a str, removed: &str) -> Cow<'a, str> {
         left.push_str(if is_token { removed } else { word });
         rest = behind;
     }
+    if !found {
+        return Cow::Borrowed(text);
+    }
     left.push_str(rest);
-    if found { Cow::Owned(left) } else { Cow::Borrowed(text) }
+    Cow::Owned(left)
 }
 
 /// Whether a `text` in an alphabet of base64, or a part of it, looks random.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::sensitive_params::{Secrets, SensitiveParams};
 use super::token::without_tokens;
 use super::url_params::{REMOVED, without_sensitive};
+use crate::base::text::find_three;
 
 /// No URL of the protocol is longer; a longer path is data of another kind.
 const MAX_ADDRESS_BYTES: usize = 8_192;
@@ -79,7 +80,7 @@ fn is_address(text: &str) -> bool {
         return false;
     }
     let text = text.trim();
-    if text.contains("://") {
+    if find_three(text, b"://").is_some() {
         return true;
     }
     let is_picture = text.starts_with("/9j/")

@@ -26,7 +26,7 @@ impl Check {
         value: Option<Value>,
         unknown: &[String],
     ) -> Result<EventName, Violation> {
-        let refused = |code, message: &str| Violation::of_field(code, "name", message);
+        let refused = |code, message: String| Violation::of_field(code, "name", message);
         match value {
             None => {
                 /// Limits the work on a beacon that was made to be slow.
@@ -42,13 +42,15 @@ impl Check {
                 };
                 let message = meant("name").or_else(|| meant("events"));
                 let message = message.unwrap_or_else(|| "name is missing".to_owned());
-                Err(refused(Code::MissingField, &message))
+                Err(refused(Code::MissingField, message))
             }
-            Some(Value::String(text)) => EventName::parse(text)
-                .ok_or_else(|| refused(Code::BadFormat, "name must match [a-z][a-z0-9_.]{0,63}")),
+            Some(Value::String(text)) => EventName::parse(text).ok_or_else(|| {
+                let message = "name must match [a-z][a-z0-9_.]{0,63}";
+                refused(Code::BadFormat, message.to_owned())
+            }),
             Some(other) => {
-                let message = format!("name must be a string, not {}", type_name(&other));
-                Err(refused(Code::WrongType, &message))
+                let message = ["name must be a string, not ", type_name(&other)].concat();
+                Err(refused(Code::WrongType, message))
             }
         }
     }
@@ -176,8 +178,9 @@ impl Check {
     }
 
     fn wrong_type<T>(&mut self, field: &str, wanted: &str, found: &Value) -> Option<T> {
-        let message = format!("{field} must be {wanted}, not {}", type_name(found));
-        self.error(Code::WrongType, field, &message)
+        let message = [field, " must be ", wanted, ", not ", type_name(found)].concat();
+        self.violations.push(Violation::of_field(Code::WrongType, field, message));
+        None
     }
 
     fn too_long<T>(&mut self, field: &str, chars: usize, limit: usize) -> Option<T> {

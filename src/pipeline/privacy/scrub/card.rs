@@ -21,7 +21,9 @@ const GROUPS: &[&[usize]] = &[&[4, 4, 4, 4, 3], &[6, 13], &[4, 4, 4, 4], &[4, 6,
 
 /// Whether a JSON number is a card's.
 pub fn is_card(number: &str) -> bool {
-    number.bytes().all(|byte| byte.is_ascii_digit()) && is_number(number.as_bytes())
+    DIGITS.contains(&number.len())
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && is_number(number.as_bytes())
 }
 
 /// Returns where the numbers are, in order and without overlap.
