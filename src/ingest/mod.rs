@@ -31,7 +31,7 @@ use crate::model::protocol::Protocol;
 use crate::model::replay::ReplaySource;
 use crate::model::request::RequestContext;
 use crate::pipeline::decode::body::RequestBody;
-use crate::pipeline::decode::protocols::{ProtocolItems, ProtocolRequest};
+use crate::pipeline::decode::protocols::{ItemReader, ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::{ProtocolError, ValueBudget, native, pixel, protocols, record};
 use crate::pipeline::{decode, enrich};
 pub use authorize::{AuthorizedRequest, authorize};
@@ -197,12 +197,11 @@ fn push_items<'c>(
     };
     let sent_at = items.sent_at.and_then(native::time_of_sending);
     batch.context.envelope.sent_at = sent_at.or(batch.context.envelope.sent_at);
-    let (translation, limits) = (batch.context.translation(protocol), batch.context.limits);
+    let translation = batch.context.translation(protocol);
     let bytes = items.texts.iter().map(|text| text.len()).sum();
-    let mut values = ValueBudget::of_request(limits, bytes);
+    let mut reader = ItemReader::new(translation, bytes, items.heads);
     let decode = |text: &str| {
-        let beacon = protocols::beacon(text, &translation, limits, &mut values);
-        beacon.map_err(|violation| {
+        reader.beacon(text).map_err(|violation| {
             let event_id = protocols::stated_id(protocol, text);
             RejectedBeacon { event_id, ..violation.into() }.into()
         })

@@ -37,6 +37,11 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
+    /// The place after `at` bytes of the text.
+    pub const fn after(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
     /// Returns how many bytes of the text are before this place.
     pub const fn position(&self) -> usize {
         self.at

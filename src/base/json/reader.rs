@@ -61,6 +61,9 @@ impl JsonReader {
     /// One more than is ever listed, so that the list can show that there were more.
     pub const MAX_READER_REPAIRS: usize = 51;
 
+    /// The values and the weight of an object with members, without those.
+    pub const COST_OF_OBJECT: (usize, usize) = (Self::VALUES_OF_OBJECT, Self::WEIGHT_OF_OBJECT);
+
     pub const fn new(max_depth: usize, max_values: usize, max_weight: usize) -> Self {
         let reader_repairs = Vec::new();
         let weight_left = max_weight;
@@ -95,6 +98,15 @@ impl JsonReader {
             None => Ok(object),
             Some(_) => Err(Stop::Syntax),
         }
+    }
+
+    /// Reads the members of an object after its first `at` bytes, which a comma follows. None if anything is
+    /// wrong in them; what is before them is not looked at.
+    #[inline(never)]
+    pub fn later_members(&mut self, text: &str, at: usize) -> Option<Map<String, Value>> {
+        let cursor = &mut Cursor::after(text, at);
+        let members = self.object(cursor, JsonPlace { depth: 1, step: None }).ok()?;
+        cursor.peek().is_none().then_some(members)
     }
 
     fn object(

@@ -127,9 +127,15 @@ pub fn beacon_within(
         }
         _ => error.into(),
     })?;
+    Ok(read_beacon(fields, reader))
+}
+
+/// Returns the beacon of the fields that `reader` has read.
+#[inline(never)]
+fn read_beacon(fields: Map<String, Value>, reader: JsonReader) -> Beacon {
     let reader_repairs =
         reader.reader_repairs.into_iter().map(|pointer| (SURROGATE, pointer)).collect();
-    Ok(Beacon { fields, reader_repairs, left_out: Map::new() })
+    Beacon { fields, reader_repairs, left_out: Map::new() }
 }
 
 fn too_complex(limits: &Limits, of_request: bool) -> Violation {

@@ -51,12 +51,13 @@ pub fn items<'a>(
         texts: cut::items(events.get(), "events", limits)?,
         sent_at: parts::string(&fields, "client_upload_time").map(Value::String),
         write_key: parts::string(&fields, "api_key"),
+        ..ProtocolItems::default()
     })
 }
 
 /// Translates an event into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item: event, beacon, props, metadata } = draft;
+    let Draft { item: event, beacon, props, metadata, .. } = draft;
     let kind = parts::required(event, "event_type")?;
     let built_in = match kind.as_str() {
         IDENTIFY => Some("identify"),

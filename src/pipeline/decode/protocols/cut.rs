@@ -12,6 +12,7 @@ use crate::model::violation::{Code, Violation};
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::native;
 use crate::pipeline::decode::protocols::parts;
+use crate::pipeline::decode::protocols::request::ProtocolItems;
 
 /// The name and the JSON text of each member of an object.
 pub struct Members<'a>(Vec<(String, &'a str)>);
@@ -100,20 +101,22 @@ pub fn one_or_more<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Cow<'a, str
 /// The texts of items, which together have a limit.
 pub struct ItemTexts<'l> {
     texts: Vec<String>,
+    heads: Vec<usize>,
     bytes: usize,
     limits: &'l Limits,
 }
 
 impl<'l> ItemTexts<'l> {
     pub const fn new(limits: &'l Limits) -> Self {
-        Self { texts: Vec::new(), bytes: 0, limits }
+        Self { texts: Vec::new(), heads: Vec::new(), bytes: 0, limits }
     }
 
     pub const fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }
 
-    pub fn push(&mut self, text: String) -> Result<(), ProtocolError> {
+    /// Adds a text. Its first `head` bytes are members that its neighbours may have too.
+    pub fn push(&mut self, text: String, head: usize) -> Result<(), ProtocolError> {
         let Limits { max_beacons, max_record_bytes, .. } = *self.limits;
         self.bytes = self.bytes.saturating_add(text.len());
         if self.texts.len() >= max_beacons {
@@ -124,12 +127,13 @@ impl<'l> ItemTexts<'l> {
             return Err(ProtocolError::RecordsTooLarge { limit: max_record_bytes });
         }
         self.texts.push(text);
+        self.heads.push(head);
         Ok(())
     }
 
-    /// Returns the texts. Adds a member `repeat` to each that equals an earlier one, so that only a
+    /// Returns the items. Adds a member `repeat` to each that equals an earlier one, so that only a
     /// repeat of the request has the same items.
-    pub fn numbered(self) -> Vec<Cow<'static, str>> {
+    pub fn numbered(self) -> ProtocolItems<'static> {
         let mut counts: HashMap<&str, usize> = HashMap::with_capacity(self.texts.len());
         let count = |text| {
             let before = counts.entry(text).or_default();
@@ -137,11 +141,17 @@ impl<'l> ItemTexts<'l> {
             before.saturating_sub(1)
         };
         let repeats: Vec<usize> = self.texts.iter().map(String::as_str).map(count).collect();
-        let numbered = |(text, repeat): (String, usize)| match text.strip_suffix('}') {
-            Some(open) if repeat > 0 => format!("{open},\"repeat\":{repeat}}}"),
-            _ => text,
+        let numbered = |(mut text, repeat): (String, usize)| {
+            if repeat > 0 && text.ends_with('}') {
+                text.pop();
+                for part in [",\"repeat\":", &repeat.to_string(), "}"] {
+                    text.push_str(part);
+                }
+            }
+            Cow::Owned(text)
         };
-        self.texts.into_iter().zip(repeats).map(numbered).map(Cow::Owned).collect()
+        let texts = self.texts.into_iter().zip(repeats).map(numbered).collect();
+        ProtocolItems { texts, heads: self.heads, ..ProtocolItems::default() }
     }
 }
 
@@ -179,16 +189,16 @@ mod tests {
         let limits = Limits { max_beacons: 3, max_record_bytes: 20, ..Limits::default() };
         let mut texts = ItemTexts::new(&limits);
         for text in [r#"{"a":1}"#, r#"{"a":1}"#] {
-            texts.push(text.to_owned()).unwrap();
+            texts.push(text.to_owned(), 0).unwrap();
         }
-        let error = texts.push(r#"{"a":1}"#.to_owned()).unwrap_err();
+        let error = texts.push(r#"{"a":1}"#.to_owned(), 0).unwrap_err();
         assert_eq!(error, ProtocolError::RecordsTooLarge { limit: 20 });
-        assert_eq!(texts.numbered(), [r#"{"a":1}"#, r#"{"a":1,"repeat":1}"#]);
+        assert_eq!(texts.numbered().texts, [r#"{"a":1}"#, r#"{"a":1,"repeat":1}"#]);
         let mut texts = ItemTexts::new(&limits);
         for _ in 0..3 {
-            texts.push("{}".to_owned()).unwrap();
+            texts.push("{}".to_owned(), 0).unwrap();
         }
-        let error = texts.push("{}".to_owned()).unwrap_err();
+        let error = texts.push("{}".to_owned(), 0).unwrap_err();
         assert_eq!(error, ProtocolError::TooManyBeacons { count: 4, limit: 3 });
         let error = array("[1,2,3,4]", "events", &limits).unwrap_err();
         assert_eq!(error, ProtocolError::TooManyBeacons { count: 4, limit: 3 });

@@ -9,6 +9,7 @@ pub mod amplitude;
 pub mod cloudevents;
 pub mod cut;
 pub mod ga4;
+pub mod item_reader;
 pub mod otlp;
 pub mod parts;
 pub mod plausible;
@@ -26,6 +27,7 @@ use crate::model::beacon::Limits;
 use crate::model::event::EventId;
 use crate::model::protocol::Protocol;
 use crate::model::violation::Violation;
+pub use item_reader::ItemReader;
 pub use request::{ProtocolItems, ProtocolRequest};
 pub use translation::Translation;
 use translation::{Draft, ObjectFields};
@@ -55,7 +57,8 @@ pub fn items<'a>(
     }
 }
 
-/// Reads one item, and translates it into a beacon. Its values are taken from `budget`.
+/// Reads one item, and translates it into a beacon. Its values are taken from `budget`. An
+/// [`ItemReader`] does the same for all items of a request.
 pub fn beacon(
     text: &str,
     translation: &Translation<'_>,
@@ -79,7 +82,15 @@ fn translated(
     item: Map<String, Value>,
     translation: &Translation<'_>,
 ) -> Result<Map<String, Value>, Violation> {
-    let mut draft = Draft { item, ..Draft::default() };
+    fields_of(Draft { item, ..Draft::default() }, translation)
+}
+
+/// Translates the item of a draft that has just begun.
+#[inline(never)]
+fn fields_of(
+    mut draft: Draft,
+    translation: &Translation<'_>,
+) -> Result<Map<String, Value>, Violation> {
     let translate = match translation.protocol {
         Protocol::Segment => segment::translate,
         Protocol::Snowplow => snowplow::translate,

@@ -42,8 +42,8 @@ pub fn items<'a>(
     let first = domains.split(',').map(str::trim).find(|domain| !domain.is_empty());
     Ok(ProtocolItems {
         texts: vec![with_visitor(text, &members, request)],
-        sent_at: None,
         write_key: first.map(str::to_owned),
+        ..ProtocolItems::default()
     })
 }
 

@@ -62,7 +62,8 @@ fn cut<'t>(
     let write_key = write_key(&fields)
         .or_else(|| texts.first().and_then(|text| write_key(&parts::fields(text).ok()?)));
     let texts = texts.into_iter().map(|text| item(text, sent_at.as_ref(), is_historical));
-    Ok(ProtocolItems { texts: texts.collect(), sent_at, write_key })
+    let texts = texts.collect();
+    Ok(ProtocolItems { texts, sent_at, write_key, ..ProtocolItems::default() })
 }
 
 /// Returns when a request was sent, as its header, its body or its query states. A query has

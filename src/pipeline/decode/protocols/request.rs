@@ -45,6 +45,9 @@ impl<'a> ProtocolRequest<'a> {
 #[derive(Debug, Default, PartialEq)]
 pub struct ProtocolItems<'a> {
     pub texts: Vec<Cow<'a, str>>,
+    /// The bytes at the beginning of each text that are members which its neighbours may have too, without
+    /// the comma after them; none if the protocol shares nothing.
+    pub heads: Vec<usize>,
     /// When the request was sent, by the client's clock, in any form that a beacon's `time` accepts.
     pub sent_at: Option<Value>,
     /// The write key, if the body names it.
@@ -55,6 +58,7 @@ impl ProtocolItems<'_> {
     /// Copies the texts, so that they do without the body.
     pub fn into_owned<'o>(self) -> ProtocolItems<'o> {
         let texts = self.texts.into_iter().map(|text| Cow::Owned(text.into_owned()));
-        ProtocolItems { texts: texts.collect(), sent_at: self.sent_at, write_key: self.write_key }
+        let (heads, sent_at, write_key) = (self.heads, self.sent_at, self.write_key);
+        ProtocolItems { texts: texts.collect(), heads, sent_at, write_key }
     }
 }

@@ -85,7 +85,7 @@ pub fn items<'a>(
     let of_first = |name| parts::string(&parts::fields(texts.first()?).ok()?, name);
     let sent_at = of_first("stm").map(|text| parts::numeric(Value::String(text)));
     let write_key = of_first("aid");
-    Ok(ProtocolItems { texts, sent_at, write_key })
+    Ok(ProtocolItems { texts, sent_at, write_key, ..ProtocolItems::default() })
 }
 
 /// Adds the network id `id` to each item that has none.
@@ -118,7 +118,7 @@ fn item_of_query(query: &str) -> String {
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, .. } = draft;
     let kind = kind(item)?;
     match (kind.as_str(), Engagement::of(&kind, item, translation)) {
         ("ue", _) => {

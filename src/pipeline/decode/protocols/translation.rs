@@ -1,7 +1,11 @@
 //! What all protocols do alike when an item becomes a beacon: its id and its name.
 
-use serde_json::{Map, Value};
+use std::rc::Rc;
 
+use serde_json::{Map, Value};
+use uuid::fmt::Hyphenated;
+
+use super::otlp::RecordHead;
 use crate::base::sha256::sha256;
 use crate::base::text::escape_json_pointer;
 use crate::base::url::ascii::decompose;
@@ -35,6 +39,8 @@ pub struct Draft {
     pub beacon: Map<String, Value>,
     pub props: Map<String, Value>,
     pub metadata: Map<String, Value>,
+    /// What the item shares with its neighbours, if that is read already and so not in `item`.
+    pub head: Option<Rc<RecordHead>>,
 }
 
 impl Translation<'_> {
@@ -63,13 +69,15 @@ impl Translation<'_> {
 
     /// Sets `id` to a hash of `parts`, for a protocol without ids.
     pub fn set_hashed_id(&self, beacon: &mut Map<String, Value>, parts: &[&str]) {
-        let mut hashed = Vec::new();
+        // Most ids fit, so it does not grow.
+        let mut hashed = Vec::with_capacity(256);
         for part in [self.tenant, self.protocol.name()].iter().chain(parts) {
             hashed.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hashed.extend_from_slice(part.as_bytes());
         }
         let bytes = *sha256(&hashed).first_chunk::<16>().unwrap_or(&[0; 16]);
-        beacon.put_text("id", &uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string());
+        let id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        beacon.put_text("id", id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]));
     }
 
     /// Sets `name` from the name that the SDK sent: the tenant's own name for it, else `built_in`,
@@ -96,6 +104,14 @@ pub fn within(pointer: &str, mut violation: BoxedViolation) -> BoxedViolation {
 /// and at most 64 of them.
 pub fn event_name(sent: &str) -> String {
     const MAX: usize = 64;
+    // Most names of servers are one already.
+    let is_of_name = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+    if sent.len() <= MAX
+        && sent.starts_with(|first: char| first.is_ascii_lowercase())
+        && sent.bytes().all(is_of_name)
+    {
+        return sent.to_owned();
+    }
     let mut parts = Vec::new();
     // A character can become several; the rest could not be seen in the name.
     for character in sent.chars().take(MAX.saturating_mul(4)) {

@@ -25,7 +25,7 @@ pub fn items<'a>(
     let text = request.text()?;
     let texts = cut::one_or_more(text, limits)?;
     let write_key = website(&texts);
-    Ok(ProtocolItems { texts, sent_at: None, write_key })
+    Ok(ProtocolItems { texts, write_key, ..ProtocolItems::default() })
 }
 
 fn website(texts: &[Cow<'_, str>]) -> Option<String> {
@@ -40,7 +40,7 @@ fn website(texts: &[Cow<'_, str>]) -> Option<String> {
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, .. } = draft;
     let mut payload = match item.take_field("payload") {
         Some(Value::Object(payload)) => payload,
         Some(other) => return Err(parts::wrong_type("payload", "an object", &other)),

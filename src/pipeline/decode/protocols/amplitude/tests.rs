@@ -141,6 +141,7 @@ fn an_upload_is_cut_into_events() {
         texts: vec![r#"{"a":1}"#.into(), "2".into()],
         sent_at: Some("T".into()),
         write_key: Some("wk".to_owned()),
+        ..ProtocolItems::default()
     };
     assert_eq!(items, expected);
     let limits = Limits { max_beacons: 1, ..Limits::default() };

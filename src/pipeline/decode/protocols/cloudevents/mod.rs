@@ -37,7 +37,7 @@ pub fn items<'a>(
         false => cut::one_or_more(request.text()?, limits)?,
     };
     let write_key = request.parameter("access_token").map(Cow::into_owned);
-    Ok(ProtocolItems { texts, sent_at: None, write_key })
+    Ok(ProtocolItems { texts, write_key, ..ProtocolItems::default() })
 }
 
 /// Returns the media type without parameters, in lower case.
@@ -48,7 +48,7 @@ fn media_type(content_type: &str) -> String {
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, .. } = draft;
     binary::check(item)?;
     let version = required(item, "specversion")?;
     if version != "1.0" {

@@ -45,13 +45,13 @@ pub fn items<'a>(
     let common = parameters_of(request.query);
     let mut texts = ItemTexts::new(limits);
     for line in request.text()?.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        texts.push(written(&common, line))?;
+        texts.push(written(&common, line), 0)?;
     }
     if texts.is_empty() {
-        texts.push(written(&common, ""))?;
+        texts.push(written(&common, ""), 0)?;
     }
     let write_key = request.parameter("tid").map(Cow::into_owned);
-    Ok(ProtocolItems { texts: texts.numbered(), sent_at: None, write_key })
+    Ok(ProtocolItems { write_key, ..texts.numbered() })
 }
 
 /// Returns the parameters of a query or a line, all of them texts.
@@ -71,7 +71,7 @@ fn written(common: &Map<String, Value>, line: &str) -> String {
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, .. } = draft;
     let name = match item.take_field("en") {
         Some(Value::String(name)) if !name.is_empty() => name,
         _ => return Err(missing("en")),

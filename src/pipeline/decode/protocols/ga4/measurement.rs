@@ -14,9 +14,13 @@ use crate::pipeline::decode::protocols::cut::{self, ItemTexts, Members};
 use crate::pipeline::decode::protocols::parts;
 use crate::pipeline::decode::protocols::request::{ProtocolItems, ProtocolRequest};
 use crate::pipeline::decode::protocols::translation::{
-    BoxedViolation, Draft, ObjectFields, Translation, move_field, move_fields, object_of, within,
+    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_field, move_fields,
+    object_of, within,
 };
 use crate::pipeline::decode::{ProtocolError, native};
+
+/// The time of an event, or of all events of a body.
+const TIME: &str = "timestamp_micros";
 
 /// Cuts a body. The write key is the API secret.
 pub fn items<'a>(
@@ -29,25 +33,28 @@ pub fn items<'a>(
         let message = "events is missing";
         return Err(native::undecodable_field(Code::MissingField, "events", message));
     };
-    let texts = match cut::array(events, "events", limits)?.as_slice() {
-        [_] => vec![Cow::Borrowed(text)],
+    let items = match cut::array(events, "events", limits)?.as_slice() {
+        [_] => ProtocolItems { texts: vec![Cow::Borrowed(text)], ..ProtocolItems::default() },
         events => {
             let client = members.written_without(&["events", REPEAT]);
             let mut texts = ItemTexts::new(limits);
             for event in events {
-                texts.push(format!("{{{client}\"events\":[{event}]}}"))?;
+                texts.push(["{", &client, "\"events\":[", event, "]}"].concat(), 0)?;
             }
             texts.numbered()
         }
     };
     let write_key = request.parameter("api_secret").map(Cow::into_owned);
-    Ok(ProtocolItems { texts, sent_at: None, write_key })
+    Ok(ProtocolItems { write_key, ..items })
 }
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
-    let text = serde_json::to_string(item).unwrap_or_default();
+    let Draft { item, beacon, props, metadata, .. } = draft;
+    let has_time = |object: &Map<String, Value>| object.get(TIME).is_some_and(is_stated);
+    let is_timed = has_time(item)
+        || item.get("events").and_then(|events| events.get(0)?.as_object()).is_some_and(has_time);
+    let text = is_timed.then(|| serde_json::to_string(item).unwrap_or_default());
     let mut event = event(item)?;
     translation.set_name(beacon, &name(&mut event)?, None);
     let mut params = event.take_field("params").unwrap_or_default();
@@ -59,11 +66,11 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
                 page_title: title, language: language, screen_resolution: screen",
         );
     }
-    move_field(&mut event, "timestamp_micros", beacon, "time");
+    move_field(&mut event, TIME, beacon, "time");
     client(item, beacon);
     metadata.put_object("user_properties", user_properties(item));
     // Without a time, the next event of the same content would have the same id.
-    if beacon.contains_key("time") {
+    if let Some(text) = text {
         translation.set_hashed_id(beacon, &[&text]);
     }
     parts::set_props(Some(params), props, beacon);

@@ -2,9 +2,9 @@
 //!
 //! Source: <https://github.com/open-telemetry/opentelemetry-proto/tree/v1.7.0/opentelemetry/proto>
 
-use super::item;
 use super::protobuf::WireValue::{Bytes, Fixed64, Varint};
 use super::protobuf::{WireFields, WireValue, malformed, text};
+use super::{head, push};
 use crate::base::text::hexadecimal;
 use crate::pipeline::decode::ProtocolError;
 use crate::pipeline::decode::protocols::cut::{ItemTexts, quoted};
@@ -39,10 +39,10 @@ fn resource_logs(message: &[u8], texts: &mut ItemTexts<'_>) -> Result<(), Protoc
     for field in WireFields::of(message) {
         let (2, Bytes(of_scope)) = field? else { continue };
         let scope = first_field(of_scope)?.map(scope).transpose()?;
-        let scope = scope.as_deref().unwrap_or("null");
+        let head = head(resource, scope.as_deref().unwrap_or("null"));
         for field in WireFields::of(of_scope) {
             if let (2, Bytes(record)) = field? {
-                texts.push(item(resource, scope, &log_record(record)?))?;
+                push(&head, &log_record(record)?, texts)?;
             }
         }
     }
@@ -199,7 +199,11 @@ mod tests {
         let limits = Limits::default();
         let mut texts = ItemTexts::new(&limits);
         items(body, &mut texts)?;
-        Ok(texts.numbered().into_iter().map(std::borrow::Cow::into_owned).collect())
+        Ok(texts.numbered().texts.into_iter().map(std::borrow::Cow::into_owned).collect())
+    }
+
+    fn item(resource: &str, scope: &str, record: &str) -> String {
+        [&head(resource, scope), ",\"logRecord\":", record, "}"].concat()
     }
 
     /// Writes a field of fewer than 128 bytes, or a longer one with a length of two bytes.

@@ -32,7 +32,7 @@ pub fn items<'a>(
         true => log_request::items(request.body, &mut texts)?,
         false => json_items(request.text()?, limits, &mut texts)?,
     }
-    Ok(ProtocolItems { texts: texts.numbered(), ..ProtocolItems::default() })
+    Ok(texts.numbered())
 }
 
 /// Whether the body is Protobuf. Its first bytes may look like JSON: a line feed and the length 123.
@@ -58,9 +58,9 @@ fn json_items(text: &str, limits: &Limits, texts: &mut ItemTexts<'_>) -> Result<
         for of_scope in list(&of_resource, "scopeLogs", limits)? {
             let of_scope = Members::read(of_scope, "scopeLogs")?;
             let resource = of_resource.get("resource").unwrap_or("null");
-            let scope = of_scope.get("scope").unwrap_or("null");
+            let head = head(resource, of_scope.get("scope").unwrap_or("null"));
             for record in list(&of_scope, "logRecords", limits)? {
-                texts.push(item(resource, scope, record))?;
+                push(&head, record, texts)?;
             }
         }
     }
@@ -75,9 +75,16 @@ fn list<'a>(
     members.get(name).map_or(Ok(Vec::new()), |text| cut::array(text, name, limits))
 }
 
-/// Writes an item of three JSON texts.
-fn item(resource: &str, scope: &str, record: &str) -> String {
-    format!("{{\"resource\":{resource},\"scope\":{scope},\"logRecord\":{record}}}")
+/// Writes what the items of a scope begin with.
+#[inline(never)]
+fn head(resource: &str, scope: &str) -> String {
+    ["{\"resource\":", resource, ",\"scope\":", scope].concat()
+}
+
+/// Adds an item of a log record in JSON.
+#[inline(never)]
+fn push(head: &str, record: &str, texts: &mut ItemTexts<'_>) -> Result<(), ProtocolError> {
+    texts.push([head, ",\"logRecord\":", record, "}"].concat(), head.len())
 }
 
 /// The attributes that are fields of a beacon.
@@ -92,16 +99,19 @@ const OF_RECORD: &str = "severityNumber: severity_number, severityText: severity
 
 /// Translates an item into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, head } = draft;
     // An SDK that repeats a record repeats its time, so an equal text is a repeat.
-    let text = is_timed(item).then(|| serde_json::to_string(item).unwrap_or_default());
+    let text = is_timed(item).then(|| written(item, head.as_deref()));
     let mut record = record(item)?;
     *props = record_attributes(&mut record)?;
-    let mut resource = described(item.take_field("resource"));
+    let RecordSource { fields, resource, scope } = match head {
+        Some(head) => head.source.clone(),
+        None => RecordSource::of(item),
+    };
     let name = name(&mut record, props)?;
     translation.set_name(beacon, &name, None);
     move_fields(props, beacon, FIELDS);
-    move_fields(&mut resource, beacon, FIELDS);
+    beacon.put_all_absent(fields);
     first_header(beacon);
     beacon.put_some("build", resource.get("service.version").cloned());
     set_time(beacon, &mut record);
@@ -110,13 +120,62 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
     }
     move_fields(&mut record, metadata, OF_RECORD);
     metadata.put_object("resource", resource);
-    metadata.put_object("scope", described(item.take_field("scope")));
+    metadata.put_object("scope", scope);
     match record.take_field("body").map(plain).unwrap_or_default() {
         Value::Null => {}
         Value::Object(body) => props.put_all_absent(body),
         body => metadata.put("body", body),
     }
     Ok(())
+}
+
+/// What a log record has of its resource and its scope.
+#[derive(Debug, Clone)]
+struct RecordSource {
+    /// The attributes of the resource that are fields of a beacon.
+    fields: Map<String, Value>,
+    /// Its others.
+    resource: Map<String, Value>,
+    scope: Map<String, Value>,
+}
+
+/// The head of items, read.
+#[derive(Debug)]
+pub struct RecordHead {
+    source: RecordSource,
+    /// Its members in JSON, as an object.
+    json: String,
+}
+
+impl RecordSource {
+    /// Takes the source out of an item.
+    #[inline(never)]
+    fn of(item: &mut Map<String, Value>) -> Self {
+        let mut fields = Map::new();
+        let mut resource = described(item.take_field("resource"));
+        move_fields(&mut resource, &mut fields, FIELDS);
+        let scope = described(item.take_field("scope"));
+        Self { fields, resource, scope }
+    }
+}
+
+impl RecordHead {
+    /// Reads a head from its members.
+    pub fn of(mut members: Map<String, Value>) -> Self {
+        let json = serde_json::to_string(&members).unwrap_or_default();
+        Self { source: RecordSource::of(&mut members), json }
+    }
+}
+
+/// Writes an item in JSON. The names of the members that are in its `head` come last.
+fn written(item: &Map<String, Value>, head: Option<&RecordHead>) -> String {
+    let mut text = serde_json::to_string(item).unwrap_or_default();
+    if let Some(rest) = head.and_then(|head| head.json.strip_prefix('{')) {
+        text.pop();
+        text.push(',');
+        text.push_str(rest);
+    }
+    text
 }
 
 fn record(item: &mut Map<String, Value>) -> Result<Map<String, Value>, BoxedViolation> {

@@ -108,7 +108,7 @@ pub fn take(item: &mut Map<String, Value>) -> Result<Map<String, Value>, BoxedVi
 /// Moves each property to its place in a beacon: a field, `metadata` or `props`. What the item had
 /// besides is kept in `metadata`.
 pub fn place(event: &str, mut properties: Map<String, Value>, draft: &mut Draft) {
-    let Draft { item, beacon, props, metadata } = draft;
+    let Draft { item, beacon, props, metadata, .. } = draft;
     let is_web = properties.get("$lib").is_some_and(|library| library == "web");
     // The SDK's word for a page that was opened without one.
     properties.keep_fields(&|name, value| name != "$referrer" || value != "$direct");
@@ -123,17 +123,19 @@ pub fn place(event: &str, mut properties: Map<String, Value>, draft: &mut Draft)
     set_person(&mut properties, is_web, metadata);
     item.keep_fields(&|field, value| !value.is_null() && !ITEM_DROPPED.contains(&field));
     let mut environment = std::mem::take(item);
-    for (property, value) in properties {
-        match place_of(&property, &value, is_web) {
-            PropertyPlace::None => {}
-            PropertyPlace::Environment => {
-                environment.put(property.trim_start_matches('$'), value);
-            }
-            PropertyPlace::Props => {
-                props.put(&property, value);
-            }
+    // Nearly all are props, so the others are taken out of them.
+    let is_other = |(name, value): &(&String, &Value)| {
+        !matches!(place_of(name, value, is_web), PropertyPlace::Props)
+    };
+    let others: Vec<String> =
+        properties.iter().filter(is_other).map(|(name, _)| name.clone()).collect();
+    for name in others {
+        let Some(value) = properties.take_field(&name) else { continue };
+        if matches!(place_of(&name, &value, is_web), PropertyPlace::Environment) {
+            environment.put(name.trim_start_matches('$'), value);
         }
     }
+    *props = properties;
     metadata.put_object("posthog", environment);
 }
 

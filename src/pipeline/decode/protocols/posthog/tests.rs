@@ -283,7 +283,7 @@ fn a_batch_an_array_and_one_event_are_cut() {
         let encoded = base64_simd::STANDARD.encode_to_string(body);
         assert_eq!(cut("", &encoded).unwrap(), items);
     }
-    let none = ProtocolItems { texts: vec![], sent_at: None, write_key: None };
+    let none = ProtocolItems::default();
     assert_eq!(cut("", "[]"), Ok(none));
     let too_many = Err(ProtocolError::TooManyBeacons { count: 3, limit: 2 });
     assert_eq!(cut("", "[1,2,3]"), too_many);

@@ -17,7 +17,7 @@ const LEFT_OUT: [&str; 6] =
 
 /// Translates a message into a beacon's fields.
 pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(), BoxedViolation> {
-    let Draft { item: message, beacon, props, metadata } = draft;
+    let Draft { item: message, beacon, props, metadata, .. } = draft;
     let call = call(message)?;
     set_name(call, message, translation, beacon)?;
     if let Some(id) = message.take_field("messageId").as_ref().and_then(id_text) {

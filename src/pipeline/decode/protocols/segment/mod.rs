@@ -87,6 +87,7 @@ fn of_message<'a>(
         texts: vec![parts::with_members(text, &added)],
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
+        ..ProtocolItems::default()
     }
 }
 
@@ -116,6 +117,7 @@ fn of_batch<'a>(
         texts: messages.into_iter().map(|it| parts::with_members(it, &added)).collect(),
         sent_at: fields.get("sentAt").and_then(time),
         write_key: write_key(fields),
+        ..ProtocolItems::default()
     })
 }
 

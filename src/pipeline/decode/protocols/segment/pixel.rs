@@ -28,7 +28,7 @@ pub fn parameters<'a>(query: &str, call: SegmentCall) -> Result<ProtocolItems<'a
     message.entry("type").or_insert_with(|| call.name().into());
     let sent_at = message.get("sentAt").cloned();
     let texts = vec![Value::Object(message).to_string().into()];
-    Ok(ProtocolItems { texts, sent_at, write_key })
+    Ok(ProtocolItems { texts, sent_at, write_key, ..ProtocolItems::default() })
 }
 
 fn set(message: &mut Map<String, Value>, name: &str, value: String) -> Result<(), ProtocolError> {

@@ -22,7 +22,8 @@ fn owned(
 ) -> Result<ProtocolItems<'static>, ProtocolError> {
     let items = items?;
     let texts = items.texts.into_iter().map(|text| text.into_owned().into()).collect();
-    Ok(ProtocolItems { texts, sent_at: items.sent_at, write_key: items.write_key })
+    let (sent_at, write_key) = (items.sent_at, items.write_key);
+    Ok(ProtocolItems { texts, sent_at, write_key, ..ProtocolItems::default() })
 }
 
 fn translated(text: &str) -> Result<Value, Violation> {

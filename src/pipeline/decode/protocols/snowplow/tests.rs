@@ -291,7 +291,7 @@ fn a_body_is_cut_into_its_events() {
     assert!(items.texts.iter().all(|text| matches!(text, Cow::Borrowed(_))));
     assert_eq!(items.sent_at, Some(json!(1_795_000_000_400_u64)));
     assert_eq!(items.write_key.as_deref(), Some("shop"));
-    let none = ProtocolItems { texts: vec![], sent_at: None, write_key: None };
+    let none = ProtocolItems::default();
     assert_eq!(cut(r#"{"data":[]}"#, ""), Ok(none));
     let broken = cut(r#"{"data":[7,{"e":"pv"}]}"#, "").unwrap();
     assert_eq!(broken.texts, ["7", r#"{"e":"pv"}"#]);
