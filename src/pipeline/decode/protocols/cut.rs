@@ -5,7 +5,8 @@
 //! copies of a request have a limit together; else their cost would grow with the square of its bytes.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
 
 use crate::model::beacon::Limits;
 use crate::model::violation::{Code, Violation};
@@ -134,13 +135,16 @@ impl<'l> ItemTexts<'l> {
     /// Returns the items. Adds a member `repeat` to each that equals an earlier one, so that only a
     /// repeat of the request has the same items.
     pub fn numbered(self) -> ProtocolItems<'static> {
-        let mut counts: HashMap<&str, usize> = HashMap::with_capacity(self.texts.len());
-        let count = |text| {
-            let before = counts.entry(text).or_default();
-            *before = before.saturating_add(1);
-            before.saturating_sub(1)
-        };
-        let repeats: Vec<usize> = self.texts.iter().map(String::as_str).map(count).collect();
+        // First by their hashes, since texts of a client may differ in their last bytes only.
+        let mut counts: BTreeMap<(u64, &str), usize> = BTreeMap::new();
+        let mut repeats = Vec::with_capacity(self.texts.len());
+        for text in &self.texts {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(text.as_bytes());
+            let count = counts.entry((hasher.finish(), text)).or_default();
+            repeats.push(*count);
+            *count = count.saturating_add(1);
+        }
         let numbered = |(mut text, repeat): (String, usize)| {
             if repeat > 0 && text.ends_with('}') {
                 text.pop();
