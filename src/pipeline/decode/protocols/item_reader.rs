@@ -6,9 +6,8 @@
 
 use std::rc::Rc;
 
-use super::otlp::RecordHead;
-use super::translation::{Draft, Translation};
-use super::{beacon, fields_of};
+use super::translation::{Draft, ItemHead, Translation};
+use super::{beacon, fields_of, otlp};
 use crate::base::json::JsonReader;
 use crate::model::beacon::{Beacon, Limits};
 use crate::model::violation::Violation;
@@ -33,7 +32,7 @@ struct ReadHead {
     /// What it takes of the budget of each item that has it.
     values: usize,
     weight: usize,
-    record: Rc<RecordHead>,
+    head: Rc<ItemHead>,
 }
 
 impl<'t> ItemReader<'t> {
@@ -53,9 +52,9 @@ impl<'t> ItemReader<'t> {
             if self.read.is_none() {
                 self.read = Some(read_head(head, self.translation.limits));
             }
-            if let Some((item, record)) = self.item_after_head(text) {
+            if let Some((item, head)) = self.item_after_head(text) {
                 let Beacon { fields, reader_repairs, left_out } = item;
-                let draft = Draft { item: fields, head: Some(record), ..Draft::default() };
+                let draft = Draft { item: fields, head: Some(head), ..Draft::default() };
                 let fields = fields_of(draft, &self.translation)?;
                 return Ok(Beacon { fields, reader_repairs, left_out });
             }
@@ -64,7 +63,7 @@ impl<'t> ItemReader<'t> {
     }
 
     /// Reads what follows the head of an item; none if the item is not within the limits.
-    fn item_after_head(&mut self, text: &str) -> Option<(Beacon, Rc<RecordHead>)> {
+    fn item_after_head(&mut self, text: &str) -> Option<(Beacon, Rc<ItemHead>)> {
         let read = self.read.as_ref()?.as_ref()?;
         let limits = self.translation.limits;
         if text.len() > limits.max_beacon_bytes {
@@ -78,7 +77,7 @@ impl<'t> ItemReader<'t> {
         let values = reader.values.saturating_add(read.values);
         self.budget.values = self.budget.values.saturating_sub(values);
         self.budget.weight = reader.weight_left;
-        Some((read_beacon(fields, reader), Rc::clone(&read.record)))
+        Some((read_beacon(fields, reader), Rc::clone(&read.head)))
     }
 }
 
@@ -91,7 +90,7 @@ fn read_head(head: &str, limits: &Limits) -> Option<ReadHead> {
     reader.reader_repairs.is_empty().then(|| ReadHead {
         values: reader.values.saturating_sub(values),
         weight: usize::MAX.saturating_sub(reader.weight_left).saturating_sub(weight),
-        record: Rc::new(RecordHead::of(members)),
+        head: Rc::new(otlp::head_of(members)),
     })
 }
 
@@ -196,7 +195,7 @@ mod tests {
         let mut reader = ItemReader::new(translation, body.len(), heads);
         let mut records = texts.iter().map(|text| {
             reader.beacon(text).unwrap();
-            reader.read.as_ref().map(|read| Rc::as_ptr(&read.as_ref().unwrap().record))
+            reader.read.as_ref().map(|read| Rc::as_ptr(&read.as_ref().unwrap().head))
         });
         let (first, second, third) = (records.next(), records.next(), records.next());
         assert_eq!(first, Some(None));

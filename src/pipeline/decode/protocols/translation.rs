@@ -5,7 +5,6 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 use uuid::fmt::Hyphenated;
 
-use super::otlp::RecordHead;
 use crate::base::sha256::sha256;
 use crate::base::text::escape_json_pointer;
 use crate::base::url::ascii::decompose;
@@ -40,7 +39,25 @@ pub struct Draft {
     pub props: Map<String, Value>,
     pub metadata: Map<String, Value>,
     /// What the item shares with its neighbours, if that is read already and so not in `item`.
-    pub head: Option<Rc<RecordHead>>,
+    pub head: Option<Rc<ItemHead>>,
+}
+
+/// What items of a request begin with, and share.
+#[derive(Debug)]
+pub struct ItemHead {
+    pub source: ItemSource,
+    /// Its members in JSON, as an object.
+    pub json: String,
+}
+
+/// What describes the sender of items.
+#[derive(Debug, Clone)]
+pub struct ItemSource {
+    /// The attributes of the resource that are fields of a beacon.
+    pub fields: Map<String, Value>,
+    /// Its others.
+    pub resource: Map<String, Value>,
+    pub scope: Map<String, Value>,
 }
 
 impl Translation<'_> {

@@ -14,7 +14,8 @@ use super::cut::{self, ItemTexts, Members};
 use super::parts;
 use super::request::{ProtocolItems, ProtocolRequest};
 use super::translation::{
-    BoxedViolation, Draft, ObjectFields, Translation, is_stated, move_fields, within,
+    BoxedViolation, Draft, ItemHead, ItemSource, ObjectFields, Translation, is_stated, move_fields,
+    within,
 };
 use crate::base::json::type_name;
 use crate::model::beacon::Limits;
@@ -104,9 +105,9 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
     let text = is_timed(item).then(|| written(item, head.as_deref()));
     let mut record = record(item)?;
     *props = record_attributes(&mut record)?;
-    let RecordSource { fields, resource, scope } = match head {
+    let ItemSource { fields, resource, scope } = match head {
         Some(head) => head.source.clone(),
-        None => RecordSource::of(item),
+        None => source(item),
     };
     let name = name(&mut record, props)?;
     translation.set_name(beacon, &name, None);
@@ -129,46 +130,24 @@ pub fn translate(draft: &mut Draft, translation: &Translation<'_>) -> Result<(),
     Ok(())
 }
 
-/// What a log record has of its resource and its scope.
-#[derive(Debug, Clone)]
-struct RecordSource {
-    /// The attributes of the resource that are fields of a beacon.
-    fields: Map<String, Value>,
-    /// Its others.
-    resource: Map<String, Value>,
-    scope: Map<String, Value>,
+/// Reads the head of items from its members.
+pub fn head_of(mut members: Map<String, Value>) -> ItemHead {
+    let json = serde_json::to_string(&members).unwrap_or_default();
+    ItemHead { source: source(&mut members), json }
 }
 
-/// The head of items, read.
-#[derive(Debug)]
-pub struct RecordHead {
-    source: RecordSource,
-    /// Its members in JSON, as an object.
-    json: String,
-}
-
-impl RecordSource {
-    /// Takes the source out of an item.
-    #[inline(never)]
-    fn of(item: &mut Map<String, Value>) -> Self {
-        let mut fields = Map::new();
-        let mut resource = described(item.take_field("resource"));
-        move_fields(&mut resource, &mut fields, FIELDS);
-        let scope = described(item.take_field("scope"));
-        Self { fields, resource, scope }
-    }
-}
-
-impl RecordHead {
-    /// Reads a head from its members.
-    pub fn of(mut members: Map<String, Value>) -> Self {
-        let json = serde_json::to_string(&members).unwrap_or_default();
-        Self { source: RecordSource::of(&mut members), json }
-    }
+/// Takes what describes a log record out of its item.
+#[inline(never)]
+fn source(item: &mut Map<String, Value>) -> ItemSource {
+    let mut fields = Map::new();
+    let mut resource = described(item.take_field("resource"));
+    move_fields(&mut resource, &mut fields, FIELDS);
+    let scope = described(item.take_field("scope"));
+    ItemSource { fields, resource, scope }
 }
 
 /// Writes an item in JSON. The names of the members that are in its `head` come last.
-fn written(item: &Map<String, Value>, head: Option<&RecordHead>) -> String {
+fn written(item: &Map<String, Value>, head: Option<&ItemHead>) -> String {
     let mut text = serde_json::to_string(item).unwrap_or_default();
     if let Some(rest) = head.and_then(|head| head.json.strip_prefix('{')) {
         text.pop();
