@@ -32,6 +32,11 @@ ENTRIES = [
         ") -> Result<Beacon, Violation> {",
         'return Err(Violation::of_field(crate::model::violation::Code::WrongType, "", ""));',
     ),
+    (
+        "src/pipeline/decode/protocols/item_reader.rs",
+        "pub fn beacon(&mut self, text: &str) -> Result<Beacon, Violation> {",
+        'return Err(Violation::of_field(crate::model::violation::Code::WrongType, "", ""));',
+    ),
     ("src/ingest/dialects/mod.rs", ") -> Option<ServedAddress<'a>> {", "return None;"),
     (
         "src/ingest/dialects/mod.rs",
