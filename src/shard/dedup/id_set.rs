@@ -81,12 +81,16 @@ impl IdSet {
         self.taken.saturating_add(usize::from(self.has_zero))
     }
 
-    /// Returns all ids, sorted. In the order of the slots, which is that of the hashes, they would fill a
-    /// smaller set from its start on, and each insertion would read all that came before.
-    pub(super) fn to_sorted(&self) -> Vec<u128> {
+    /// Returns all ids, in the order of their hashes. So they must not go into another set: they would fill a
+    /// smaller one from its start on, and each insertion would read all that came before.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u128> {
         let zero = self.has_zero.then_some(FREE);
-        let ids = self.slots.iter().copied().filter(|id| *id != FREE);
-        let mut ids: Vec<u128> = ids.chain(zero).collect();
+        self.slots.iter().copied().filter(|id| *id != FREE).chain(zero)
+    }
+
+    /// Returns all ids, sorted.
+    pub(super) fn to_sorted(&self) -> Vec<u128> {
+        let mut ids: Vec<u128> = self.iter().collect();
         ids.sort_unstable();
         ids
     }

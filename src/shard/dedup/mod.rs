@@ -406,7 +406,7 @@ impl DedupWindow {
                 break;
             }
             ids.reserve(of_tick.ids.len());
-            ids.extend(of_tick.ids.to_sorted());
+            ids.extend(of_tick.ids.iter());
             newest = newest.max(of_tick.newest);
             ticks.push(*tick);
         }
