@@ -45,7 +45,7 @@ enum Stop {
 impl JsonReader {
     /// An object with members counts as so many values more: the memory of even one member is that
     /// of a node with room for eleven.
-    const VALUES_OF_OBJECT: usize = 4;
+    pub const VALUES_OF_OBJECT: usize = 4;
 
     /// What each of these takes to process besides, in numbers of an array. A late key is searched for
     /// among many others of its object.
@@ -54,15 +54,12 @@ impl JsonReader {
     const WEIGHT_OF_SUSPECT: usize = 3;
     const WEIGHT_OF_KEY: usize = 1;
     const WEIGHT_OF_LATE_KEY: usize = 2;
-    const WEIGHT_OF_OBJECT: usize = 2;
+    pub const WEIGHT_OF_OBJECT: usize = 2;
     const WEIGHT_OF_ARRAY: usize = 1;
     const MANY_KEYS: usize = 32;
 
     /// One more than is ever listed, so that the list can show that there were more.
     pub const MAX_READER_REPAIRS: usize = 51;
-
-    /// The values and the weight of an object with members, without those.
-    pub const COST_OF_OBJECT: (usize, usize) = (Self::VALUES_OF_OBJECT, Self::WEIGHT_OF_OBJECT);
 
     pub const fn new(max_depth: usize, max_values: usize, max_weight: usize) -> Self {
         let reader_repairs = Vec::new();

@@ -5,7 +5,7 @@
 //! copies of a request have a limit together; else their cost would grow with the square of its bytes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use crate::model::beacon::Limits;
@@ -135,13 +135,14 @@ impl<'l> ItemTexts<'l> {
     /// Returns the items. Adds a member `repeat` to each that equals an earlier one, so that only a
     /// repeat of the request has the same items.
     pub fn numbered(self) -> ProtocolItems<'static> {
-        // First by their hashes, since texts of a client may differ in their last bytes only.
-        let mut counts: BTreeMap<(u64, &str), usize> = BTreeMap::new();
+        // By their hashes: a client can make a table compare all of its texts, which may share long heads.
+        // If two have the same of 2^64 hashes, one has a number that it does not need.
+        let mut counts: HashMap<u64, usize> = HashMap::with_capacity(self.texts.len());
         let mut repeats = Vec::with_capacity(self.texts.len());
         for text in &self.texts {
             let mut hasher = DefaultHasher::new();
             hasher.write(text.as_bytes());
-            let count = counts.entry((hasher.finish(), text)).or_default();
+            let count = counts.entry(hasher.finish()).or_default();
             repeats.push(*count);
             *count = count.saturating_add(1);
         }

@@ -86,10 +86,11 @@ fn read_head(head: &str, limits: &Limits) -> Option<ReadHead> {
     let mut reader = JsonReader::new(limits.max_depth, limits.max_beacon_values, usize::MAX);
     let members = reader.beacon(&[head, "}"].concat()).ok()?;
     // The members that follow belong to the same object, which takes the rest of this.
-    let (values, weight) = JsonReader::COST_OF_OBJECT;
     reader.reader_repairs.is_empty().then(|| ReadHead {
-        values: reader.values.saturating_sub(values),
-        weight: usize::MAX.saturating_sub(reader.weight_left).saturating_sub(weight),
+        values: reader.values.saturating_sub(JsonReader::VALUES_OF_OBJECT),
+        weight: usize::MAX
+            .saturating_sub(reader.weight_left)
+            .saturating_sub(JsonReader::WEIGHT_OF_OBJECT),
         head: Rc::new(otlp::head_of(members)),
     })
 }
