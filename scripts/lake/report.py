@@ -16,6 +16,7 @@ from typing import Any
 
 from chart import Chart, label
 from chart_page import ONE_LINE, policy
+from command_line import amount
 from shown_text import shown
 
 LIMIT = 100_000
@@ -114,7 +115,7 @@ def _section(answered: Answered, asked: str) -> str:
     left = len(answered.rows) - len(lines)
     which = "earlier" if times else "more"
     command = html.escape(f"scripts/query {answered.name} {asked}".rstrip())
-    more = f'<p class="more">{left:,} {which} row{"s" * (left != 1)}: {command}</p>\n' if left else ""
+    more = f'<p class="more">{amount(left, f"{which} row")}: {command}</p>\n' if left else ""
     body = "\n".join(lines)
     return f"""{head}{times}<div class="table"><table>
 <thead><tr>{"".join(names)}</tr></thead>

@@ -151,8 +151,8 @@ def given_up(
         beacons = stream.beacons(count)
         answer = stream.post(beacons)
         assert answer.status == 503
-        in_time = answer.seconds <= DEADLINE_SECONDS + SLACK_SECONDS
-        return (stream, beacons, answer) if in_time else None
+        is_late = answer.seconds > DEADLINE_SECONDS + SLACK_SECONDS
+        return None if is_late else (stream, beacons, answer)
 
     found = wait_until(in_time, PATIENCE_SECONDS, lambda: "no answer was in time")
     assert found is not None
